@@ -1,0 +1,82 @@
+"""What every request must hold to, whichever surface it came by."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from trunkline.errors import invalid_request
+from trunkline.v1 import content_pb2
+from trunkline.v1.chat_pb2 import ChatRequest, Sampling
+from trunkline.v1.content_pb2 import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one request may hold."""
+
+    messages: int = 8192
+    tools: int = 512
+
+
+def check(request: ChatRequest, limits: Limits) -> None:
+    """Raise `GatewayError` (INVALID_REQUEST), naming the field, where `request` cannot be answered by any target."""
+    if not request.model:
+        raise invalid_request("`model` is required.", "model")
+    if not request.messages:
+        raise invalid_request("`messages` must hold at least one message.", "messages")
+    if len(request.messages) > limits.messages:
+        raise invalid_request(
+            f"`messages` holds {len(request.messages)} messages; at most {limits.messages} are taken.", "messages"
+        )
+    if len(request.tools) > limits.tools:
+        raise invalid_request(f"`tools` holds {len(request.tools)} tools; at most {limits.tools} are taken.", "tools")
+    for index, tool in enumerate(request.tools):
+        match tool.WhichOneof("kind"):
+            case "function":
+                if not tool.function.name:
+                    raise invalid_request(f"`tools[{index}].function.name` is required.", f"tools[{index}].function.name")
+            case None:
+                raise invalid_request(f"`tools[{index}]` has no kind, or one that this gateway does not know.", "tools")
+    if request.HasField("sampling"):
+        _check_sampling(request.sampling)
+    _check_range("max_output_tokens", request.max_output_tokens, 1, None, request.HasField("max_output_tokens"))
+    _check_range("choice_count", request.choice_count, 1, 128, request.HasField("choice_count"))
+    _check_range("top_logprobs", request.top_logprobs, 0, None, request.HasField("top_logprobs"))
+    calls: set[str] = set()
+    for index, message in enumerate(request.messages):
+        _check_message(f"messages[{index}]", message, calls)
+
+
+def _check_sampling(sampling: Sampling) -> None:
+    _check_range("sampling.temperature", sampling.temperature, 0, None, sampling.HasField("temperature"))
+    _check_range("sampling.top_p", sampling.top_p, 0, 1, sampling.HasField("top_p"))
+    _check_range("sampling.top_k", sampling.top_k, -1, None, sampling.HasField("top_k"))
+    _check_range("sampling.frequency_penalty", sampling.frequency_penalty, -2, 2, sampling.HasField("frequency_penalty"))
+    _check_range("sampling.presence_penalty", sampling.presence_penalty, -2, 2, sampling.HasField("presence_penalty"))
+
+
+def _check_range(name: str, value: float, least: float, most: float | None, present: bool) -> None:
+    if present and not (math.isfinite(value) and value >= least and (most is None or value <= most)):
+        bounds = f"at least {least}" if most is None else f"between {least} and {most}"
+        raise invalid_request(f"`{name}` must be {bounds}, not {value}.", name)
+
+
+def _check_message(path: str, message: Message, calls: set[str]) -> None:
+    if message.role == content_pb2.ROLE_UNSPECIFIED:
+        raise invalid_request(f"`{path}.role` is required.", f"{path}.role")
+    for part in message.parts:
+        match part.WhichOneof("kind"):
+            case "tool_call":
+                if message.role != content_pb2.ROLE_ASSISTANT:
+                    raise invalid_request(f"`{path}` calls a tool, which only the assistant may do.", path)
+                calls.add(part.tool_call.id)
+            case "tool_result":
+                if part.tool_result.tool_call_id not in calls:
+                    raise invalid_request(
+                        f"`{path}` answers the tool call `{part.tool_result.tool_call_id}`, "
+                        "which no earlier message made.",
+                        path,
+                    )
+            case None:
+                raise invalid_request(f"`{path}` has a part without a kind, or of one that this gateway does not know.", path)

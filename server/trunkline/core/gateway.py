@@ -1,0 +1,199 @@
+"""The gateway: every surface calls it, and it calls the providers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Protocol, TypeVar
+
+from trunkline.call import Attempt, Call
+from trunkline.core.check import Limits, check
+from trunkline.core.grammar import Grammar
+from trunkline.core.target import Resolve, Target
+from trunkline.errors import GatewayError, invalid_request
+from trunkline.v1 import errors_pb2
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
+
+_T = TypeVar("_T")
+
+_PAGE = 1000
+"""The most models in one page."""
+
+
+class Models(Protocol):
+    """What the gateway can list."""
+
+    async def list(self) -> Sequence[Model]:
+        """Every model, in order of `Model.id`."""
+        ...
+
+
+class Gateway:
+    """Answers conversations and lists models.
+
+    Each method takes the request message of one RPC and the call it belongs to, raises `GatewayError`, and fills the
+    call's record. Cancelling a method, or closing its generator, stops the provider at once.
+    """
+
+    def __init__(self, resolve: Resolve, models: Models, limits: Limits) -> None:
+        self._resolve = resolve
+        self._models = models
+        self._limits = limits
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def chat(self, request: ChatRequest, call: Call) -> ChatResponse:
+        """Answer `request` in one message."""
+        call.operation = "chat"
+        targets = self._plan(request, call)
+        async with self._busy():
+            for last, target in _with_last(targets):
+                attempt = _attempt(call, target)
+                try:
+                    response = await _before_deadline(target.provider.chat(request, attempt), call)
+                except GatewayError as error:
+                    attempt.error = error
+                    if last or not error.row.fall_back:
+                        raise
+                    continue
+                finally:
+                    attempt.ended = time.monotonic()
+                call.first_event = attempt.first_event = attempt.ended
+                if not response.choices:
+                    raise _empty(attempt)
+                response.provider = attempt.provider
+                call.served_model = response.model
+                call.usage = response.usage
+                call.finish = response.choices[0].finish.reason
+                return response
+        raise AssertionError("a plan has at least one target")
+
+    async def stream_chat(self, request: ChatRequest, call: Call) -> AsyncGenerator[list[ChatEvent], None]:
+        """Answer `request` as it is written: what arrived together is yielded together.
+
+        Until the first batch another target may be tried; after it, an error ends the stream.
+        """
+        call.operation = "stream_chat"
+        targets = self._plan(request, call)
+        async with self._busy():
+            for last, target in _with_last(targets):
+                attempt = _attempt(call, target)
+                try:
+                    async with aclosing(target.provider.stream_chat(request, attempt)) as stream:
+                        async for batch in _watch(stream, attempt):
+                            yield batch
+                    return
+                except GatewayError as error:
+                    attempt.error = error
+                    if last or attempt.first_event is not None or not error.row.fall_back:
+                        raise
+                finally:
+                    attempt.ended = time.monotonic()
+
+    async def list_models(self, request: ListModelsRequest, call: Call) -> ListModelsResponse:
+        """A page of the models that can be asked for."""
+        call.operation = "list_models"
+        if request.page_size < 0:
+            raise invalid_request("`page_size` must not be negative.", "page_size")
+        size = min(request.page_size or _PAGE, _PAGE)
+        models = [model for model in await self._models.list() if model.id > request.page_token]
+        page = models[:size]
+        token = page[-1].id if len(models) > size else ""
+        return ListModelsResponse(models=page, next_page_token=token)
+
+    async def get_model(self, request: GetModelRequest, call: Call) -> Model:
+        """One model, by the name that a request would use."""
+        call.operation = "get_model"
+        call.model = request.id
+        if not request.id:
+            raise invalid_request("`id` is required.", "id")
+        for model in await self._models.list():
+            if model.id == request.id:
+                return model
+        targets = self._resolve(request.id)
+        return Model(id=request.id, providers=[target.provider.name for target in targets])
+
+    async def drained(self) -> None:
+        """Wait until no call is running."""
+        await self._idle.wait()
+
+    def _plan(self, request: ChatRequest, call: Call) -> Sequence[Target]:
+        call.model = request.model
+        check(request, self._limits)
+        return self._resolve(request.model)
+
+    @asynccontextmanager
+    async def _busy(self) -> AsyncIterator[None]:
+        self._running += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
+
+async def _watch(
+    stream: AsyncGenerator[list[ChatEvent], None], attempt: Attempt
+) -> AsyncGenerator[list[ChatEvent], None]:
+    """`stream`, held to the grammar, to the deadline and written into the record."""
+    call = attempt.call
+    grammar = Grammar()
+    while True:
+        try:
+            batch = await _before_deadline(anext(stream), call)
+        except StopAsyncIteration:
+            break
+        for event in batch:
+            grammar.feed(event)
+            match event.WhichOneof("event"):
+                case "start":
+                    event.start.provider = attempt.provider
+                    call.served_model = event.start.model
+                    call.first_event = attempt.first_event = time.monotonic()
+                case "usage":
+                    if call.usage is None:
+                        call.usage = event.usage
+                    else:
+                        call.usage.MergeFrom(event.usage)
+                case "choice_end":
+                    call.finish = event.choice_end.finish.reason
+        if batch:
+            yield batch
+    grammar.end()
+
+
+async def _before_deadline(awaitable: Awaitable[_T], call: Call) -> _T:
+    if call.deadline is None:
+        return await awaitable
+    try:
+        async with asyncio.timeout(call.remaining()):
+            return await awaitable
+    except TimeoutError:
+        raise GatewayError(
+            errors_pb2.ERROR_REASON_PROVIDER_TIMEOUT,
+            "The provider did not answer before the caller's deadline.",
+            provider=call.provider,
+        ) from None
+
+
+def _attempt(call: Call, target: Target) -> Attempt:
+    attempt = Attempt(call, target.provider.name, target.model)
+    call.attempts.append(attempt)
+    return attempt
+
+
+def _with_last(targets: Sequence[Target]) -> list[tuple[bool, Target]]:
+    end = len(targets) - 1
+    return [(index == end, target) for index, target in enumerate(targets)]
+
+
+def _empty(attempt: Attempt) -> GatewayError:
+    return GatewayError(
+        errors_pb2.ERROR_REASON_PROVIDER_FAILED, "The provider's answer holds no choice.", provider=attempt.provider
+    )
