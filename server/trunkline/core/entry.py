@@ -1,0 +1,84 @@
+"""The door that every surface opens a call by, and closes it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from trunkline.call import Call, Observer, Surface
+from trunkline.core.gateway import Gateway
+from trunkline.errors import invalid_request
+
+Authenticate = Callable[[str], str]
+"""A key as the caller sent it (empty where none) -> the caller's name; raises `GatewayError` (UNAUTHENTICATED)."""
+
+_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TRUE = frozenset({"1", "true", "yes"})
+
+
+class Entry:
+    """Opens and closes calls, and holds what answers them: a reload replaces it, and running calls keep theirs."""
+
+    def __init__(self, gateway: Gateway, authenticate: Authenticate, observers: Sequence[Observer]) -> None:
+        self._gateway = gateway
+        self._authenticate = authenticate
+        self._observers = observers
+
+    def replace(self, gateway: Gateway, authenticate: Authenticate) -> None:
+        """Answer every later call with these."""
+        self._gateway = gateway
+        self._authenticate = authenticate
+
+    def open(self, surface: Surface, headers: Mapping[str, str]) -> Call:
+        """A new call. `headers` are the HTTP headers or the gRPC metadata, looked up by lower-case name.
+
+        `x-request-id` is taken over where it is at most 128 visible ASCII characters, and made otherwise.
+        """
+        given = headers.get("x-request-id", "")
+        call = Call(id=given if _ID.fullmatch(given) else f"req_{secrets.token_hex(12)}", surface=surface)
+        call.traceparent = headers.get("traceparent", "")
+        for observer in self._observers:
+            observer.call_started(call)
+        return call
+
+    def admit(self, call: Call, headers: Mapping[str, str], timeout: float | None = None) -> Gateway:
+        """Let the call in, and give the gateway that answers it.
+
+        `timeout`, in seconds, is what the transport itself allows; the header `x-trunkline-timeout` may shorten it.
+        Raises `GatewayError`: UNAUTHENTICATED for a missing or wrong key, INVALID_REQUEST for a bad header.
+        """
+        call.caller = self._authenticate(_key(headers))
+        call.strict = headers.get("x-trunkline-strict", "").lower() in _TRUE
+        asked = headers.get("x-trunkline-timeout")
+        if asked is not None:
+            seconds = _seconds(asked)
+            timeout = seconds if timeout is None else min(timeout, seconds)
+        if timeout is not None:
+            call.deadline = call.started + timeout
+        return self._gateway
+
+    def close(self, call: Call) -> None:
+        """Tell the observers that the call is over."""
+        call.ended = time.monotonic()
+        for observer in self._observers:
+            observer.call_ended(call)
+
+
+def _key(headers: Mapping[str, str]) -> str:
+    """The caller's key: Bearer as OpenAI's clients send it, `x-api-key` as Anthropic's, `x-goog-api-key` as Google's."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    return headers.get("x-api-key") or headers.get("x-goog-api-key") or ""
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise invalid_request("`x-trunkline-timeout` must be a number of seconds above zero.", "x-trunkline-timeout")
+    return seconds
