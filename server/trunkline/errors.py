@@ -107,9 +107,7 @@ TABLE: Final[dict[ErrorReason.ValueType, Row]] = {
     errors_pb2.ERROR_REASON_PROVIDER_TIMEOUT: _row(
         code_pb2.DEADLINE_EXCEEDED, 504, ("server_error", "timeout"), ("timeout_error", 504), fall_back=True
     ),
-    errors_pb2.ERROR_REASON_CANCELLED: _row(
-        code_pb2.CANCELLED, 499, ("server_error", "cancelled"), ("api_error", 499)
-    ),
+    errors_pb2.ERROR_REASON_CANCELLED: _row(code_pb2.CANCELLED, 499, ("server_error", "cancelled"), ("api_error", 499)),
     errors_pb2.ERROR_REASON_INTERNAL: _row(
         code_pb2.INTERNAL, 500, ("server_error", "internal_error"), ("api_error", 500)
     ),
@@ -173,9 +171,7 @@ def not_found(message: str, param: str | None = None) -> GatewayError:
 
 def provider_failed(message: str, *, provider: str | None = None, status: int | None = None) -> GatewayError:
     """The provider answered with an error, or with what cannot be read."""
-    return GatewayError(
-        errors_pb2.ERROR_REASON_PROVIDER_FAILED, message, provider=provider, provider_status=status
-    )
+    return GatewayError(errors_pb2.ERROR_REASON_PROVIDER_FAILED, message, provider=provider, provider_status=status)
 
 
 def internal(message: str) -> GatewayError:

@@ -35,7 +35,9 @@ def check(request: ChatRequest, limits: Limits) -> None:
         match tool.WhichOneof("kind"):
             case "function":
                 if not tool.function.name:
-                    raise invalid_request(f"`tools[{index}].function.name` is required.", f"tools[{index}].function.name")
+                    raise invalid_request(
+                        f"`tools[{index}].function.name` is required.", f"tools[{index}].function.name"
+                    )
             case None:
                 raise invalid_request(f"`tools[{index}]` has no kind, or one that this gateway does not know.", "tools")
     if request.HasField("sampling"):
@@ -52,7 +54,9 @@ def _check_sampling(sampling: Sampling) -> None:
     _check_range("sampling.temperature", sampling.temperature, 0, None, sampling.HasField("temperature"))
     _check_range("sampling.top_p", sampling.top_p, 0, 1, sampling.HasField("top_p"))
     _check_range("sampling.top_k", sampling.top_k, -1, None, sampling.HasField("top_k"))
-    _check_range("sampling.frequency_penalty", sampling.frequency_penalty, -2, 2, sampling.HasField("frequency_penalty"))
+    _check_range(
+        "sampling.frequency_penalty", sampling.frequency_penalty, -2, 2, sampling.HasField("frequency_penalty")
+    )
     _check_range("sampling.presence_penalty", sampling.presence_penalty, -2, 2, sampling.HasField("presence_penalty"))
 
 
@@ -79,4 +83,6 @@ def _check_message(path: str, message: Message, calls: set[str]) -> None:
                         path,
                     )
             case None:
-                raise invalid_request(f"`{path}` has a part without a kind, or of one that this gateway does not know.", path)
+                raise invalid_request(
+                    f"`{path}` has a part without a kind, or of one that this gateway does not know.", path
+                )

@@ -35,10 +35,14 @@ class Fold:
                 self._choice(end.choice).message.parts[end.index].MergeFrom(end.part)
             case "choice_end":
                 choice = self._choice(event.choice_end.choice)
-                choice.finish.CopyFrom(event.choice_end.finish)
+                if event.choice_end.HasField("finish"):
+                    choice.finish.CopyFrom(event.choice_end.finish)
+                choice.message.extras.MergeFrom(event.choice_end.message_extras)
                 choice.extras.MergeFrom(event.choice_end.extras)
             case "usage":
                 self.response.usage.MergeFrom(event.usage)
+            case "response_end":
+                self.response.extras.MergeFrom(event.response_end.extras)
             case "start":
                 self.response.CopyFrom(event.start)
             case None:
@@ -94,7 +98,10 @@ def unfold(response: ChatResponse) -> Iterator[ChatEvent]:
     for choice in response.choices:
         for index, part in enumerate(choice.message.parts):
             yield from _unfold_part(choice.index, index, part)
-        yield ChatEvent(choice_end=ChoiceEnd(choice=choice.index, finish=choice.finish, extras=choice.extras))
+        end = ChoiceEnd(choice=choice.index, extras=choice.extras, message_extras=choice.message.extras)
+        if choice.HasField("finish"):
+            end.finish.CopyFrom(choice.finish)
+        yield ChatEvent(choice_end=end)
     if response.HasField("usage"):
         yield ChatEvent(usage=response.usage)
 

@@ -33,6 +33,7 @@ class Grammar:
 
     def __init__(self) -> None:
         self._started = False
+        self._ended = False
         self._choices: dict[int, _Choice] = {}
 
     def feed(self, event: ChatEvent) -> None:
@@ -73,6 +74,10 @@ class Grammar:
                 if choice.open:
                     raise _illegal(f"`choice_end` while part {min(choice.open)} is open")
                 choice.ended = True
+            case "response_end":
+                if self._ended or not self._whole():
+                    raise _illegal("`response_end` before the last `choice_end`, or a second one")
+                self._ended = True
             case "start":
                 raise _illegal("a second `start`")
             case "usage" | None:
@@ -80,8 +85,11 @@ class Grammar:
 
     def end(self) -> None:
         """Accept the end of the stream. Raises `GatewayError` (PROVIDER_FAILED) where the answer is not whole."""
-        if not self._choices or not all(choice.ended for choice in self._choices.values()):
+        if not self._whole():
             raise provider_failed("The provider's stream ended before the answer was complete.")
+
+    def _whole(self) -> bool:
+        return bool(self._choices) and all(choice.ended for choice in self._choices.values())
 
     def _running(self, index: int) -> _Choice:
         choice = self._choices.get(index)

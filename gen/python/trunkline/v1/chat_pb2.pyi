@@ -206,12 +206,9 @@ class Routing(_message.Message):
     ALLOWED_PROVIDERS_FIELD_NUMBER: _builtins.int
     IGNORED_PROVIDERS_FIELD_NUMBER: _builtins.int
     FALLBACKS_FIELD_NUMBER: _builtins.int
-    SORT_FIELD_NUMBER: _builtins.int
     REQUIRE_PARAMETERS_FIELD_NUMBER: _builtins.int
     fallbacks: _builtins.bool
     """Whether another may be tried when one fails. True where unset."""
-    sort: _builtins.str
-    """What to prefer among equals: `price`, `latency` or `throughput`."""
     require_parameters: _builtins.bool
     """Whether to refuse the request where a target cannot take all of it, rather
     than leave out what it cannot take and say so. False where unset.
@@ -240,12 +237,11 @@ class Routing(_message.Message):
         allowed_providers: _abc.Iterable[_builtins.str] | None = ...,
         ignored_providers: _abc.Iterable[_builtins.str] | None = ...,
         fallbacks: _builtins.bool | None = ...,
-        sort: _builtins.str = ...,
         require_parameters: _builtins.bool | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_fallbacks", b"_fallbacks", "_require_parameters", b"_require_parameters", "fallbacks", b"fallbacks", "require_parameters", b"require_parameters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fallbacks", b"_fallbacks", "_require_parameters", b"_require_parameters", "allowed_providers", b"allowed_providers", "fallback_models", b"fallback_models", "fallbacks", b"fallbacks", "ignored_providers", b"ignored_providers", "provider_order", b"provider_order", "require_parameters", b"require_parameters", "sort", b"sort"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fallbacks", b"_fallbacks", "_require_parameters", b"_require_parameters", "allowed_providers", b"allowed_providers", "fallback_models", b"fallback_models", "fallbacks", b"fallbacks", "ignored_providers", b"ignored_providers", "provider_order", b"provider_order", "require_parameters", b"require_parameters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fallbacks: _TypeAlias = _typing.Literal["fallbacks"]  # noqa: Y015
     _WhichOneofArgType__fallbacks: _TypeAlias = _typing.Literal["_fallbacks", b"_fallbacks"]  # noqa: Y015
@@ -854,6 +850,7 @@ class ChatEvent(_message.Message):
     PART_END_FIELD_NUMBER: _builtins.int
     CHOICE_END_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    RESPONSE_END_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start(self) -> Global___ChatResponse:
         """Once, first: the response so far, without choices."""
@@ -880,6 +877,10 @@ class ChatEvent(_message.Message):
         earlier one, field by field.
         """
 
+    @_builtins.property
+    def response_end(self) -> Global___ResponseEnd:
+        """At most once, last: what only the end tells of the response."""
+
     def __init__(
         self,
         *,
@@ -889,12 +890,13 @@ class ChatEvent(_message.Message):
         part_end: Global___PartEnd | None = ...,
         choice_end: Global___ChoiceEnd | None = ...,
         usage: Global___Usage | None = ...,
+        response_end: Global___ResponseEnd | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["choice_end", b"choice_end", "event", b"event", "part_delta", b"part_delta", "part_end", b"part_end", "part_start", b"part_start", "start", b"start", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["choice_end", b"choice_end", "event", b"event", "part_delta", b"part_delta", "part_end", b"part_end", "part_start", b"part_start", "response_end", b"response_end", "start", b"start", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice_end", b"choice_end", "event", b"event", "part_delta", b"part_delta", "part_end", b"part_end", "part_start", b"part_start", "start", b"start", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice_end", b"choice_end", "event", b"event", "part_delta", b"part_delta", "part_end", b"part_end", "part_start", b"part_start", "response_end", b"response_end", "start", b"start", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["start", "part_start", "part_delta", "part_end", "choice_end", "usage"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["start", "part_start", "part_delta", "part_end", "choice_end", "usage", "response_end"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -1019,6 +1021,26 @@ class ChoiceEnd(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
+    class MessageExtrasEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class ExtrasEntry(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -1040,6 +1062,7 @@ class ChoiceEnd(_message.Message):
 
     CHOICE_FIELD_NUMBER: _builtins.int
     FINISH_FIELD_NUMBER: _builtins.int
+    MESSAGE_EXTRAS_FIELD_NUMBER: _builtins.int
     EXTRAS_FIELD_NUMBER: _builtins.int
     choice: _builtins.int
     """The choice that ended."""
@@ -1048,20 +1071,69 @@ class ChoiceEnd(_message.Message):
         """Why it ended."""
 
     @_builtins.property
+    def message_extras(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The `Message.extras` of the choice."""
+
+    @_builtins.property
     def extras(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """See `ChatRequest.extras`."""
+        """The `Choice.extras` of the choice."""
 
     def __init__(
         self,
         *,
         choice: _builtins.int = ...,
         finish: Global___Finish | None = ...,
+        message_extras: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         extras: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["finish", b"finish"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "extras", b"extras", "finish", b"finish"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "extras", b"extras", "finish", b"finish", "message_extras", b"message_extras"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChoiceEnd: _TypeAlias = ChoiceEnd  # noqa: Y015
+
+@_typing.final
+class ResponseEnd(_message.Message):
+    """The end of a response."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ExtrasEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    EXTRAS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def extras(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Merged into `ChatResponse.extras`: what its start did not know."""
+
+    def __init__(
+        self,
+        *,
+        extras: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extras", b"extras"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResponseEnd: _TypeAlias = ResponseEnd  # noqa: Y015

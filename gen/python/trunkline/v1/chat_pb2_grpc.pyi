@@ -47,6 +47,7 @@ class ChatServiceStub:
        any number of `part_delta`, then `part_end`; after the last part of the
        choice `choice_end`, once.
     3. `usage`, any number of times, anywhere after `start`.
+    4. `response_end`, at most once, after the last `choice_end`.
 
     A reader must accept an event that it does not know (an unset `event`) and
     go on.
@@ -71,6 +72,7 @@ class ChatServiceAsyncStub(ChatServiceStub):
        any number of `part_delta`, then `part_end`; after the last part of the
        choice `choice_end`, once.
     3. `usage`, any number of times, anywhere after `start`.
+    4. `response_end`, at most once, after the last `choice_end`.
 
     A reader must accept an event that it does not know (an unset `event`) and
     go on.
@@ -104,6 +106,7 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
            any number of `part_delta`, then `part_end`; after the last part of the
            choice `choice_end`, once.
         3. `usage`, any number of times, anywhere after `start`.
+        4. `response_end`, at most once, after the last `choice_end`.
 
         A reader must accept an event that it does not know (an unset `event`) and
         go on.

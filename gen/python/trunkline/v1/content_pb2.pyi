@@ -92,7 +92,7 @@ class Message(_message.Message):
     """The name of the author, where several share a role."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:
-        """What the turn holds, in order. At least one part."""
+        """What the turn holds, in order. Only a turn of the assistant may be empty."""
 
     @_builtins.property
     def extras(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -230,7 +230,9 @@ class Media(_message.Message):
     data: _builtins.bytes
     """The content itself."""
     uri: _builtins.str
-    """An address that the provider fetches."""
+    """An address that the provider fetches, or a `data:` URL (RFC 2397) that
+    holds the content in base64. The gateway passes on a `data:` URL as it is.
+    """
     file_id: _builtins.str
     """The id of a file that was uploaded to the provider."""
     filename: _builtins.str
