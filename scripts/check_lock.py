@@ -101,9 +101,13 @@ def closure(asked: list[Requirement]) -> Iterator[Requirement]:
         except metadata.PackageNotFoundError:
             continue  # not in the lock that the environment was made from, which is told where it is missing
         extras = requirement.extras or {""}
-        for needed in map(Requirement, inner):
-            if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
-                waiting.append(needed)
+        waiting.extend(needed for needed in map(Requirement, inner) if applies(needed, extras))
+
+
+def applies(requirement: Requirement, extras: set[str]) -> bool:
+    """Whether a distribution that is wanted with these extras asks for it on this platform."""
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in extras)
 
 
 if __name__ == "__main__":
