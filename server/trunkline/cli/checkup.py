@@ -1,0 +1,95 @@
+"""What `doctor` looks at: the addresses of a configuration, and the providers that it gives."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import NamedTuple
+
+from trunkline.app import build_providers
+from trunkline.cli.client import Client
+from trunkline.cli.listening import Listening
+from trunkline.cli.listening import examine as examine_address
+from trunkline.cli.remedy import diagnose
+from trunkline.config.address import Address
+from trunkline.config.model import Config, TlsConfig
+from trunkline.errors import GatewayError
+from trunkline.providers.base import Provider
+from trunkline.v1 import errors_pb2
+
+
+class Finding(NamedTuple):
+    """What was found of one thing: `seconds` is how long the answer took, None where none was waited for."""
+
+    name: str
+    well: bool
+    detail: str
+    seconds: float | None = None
+    remedy: str = ""
+
+
+class Checkup(NamedTuple):
+    """All that was found."""
+
+    addresses: list[Finding]
+    providers: list[Finding]
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing needs a remedy."""
+        return all(finding.well for finding in (*self.addresses, *self.providers))
+
+
+async def examine(config: Config, timeout: float) -> Checkup:
+    """Look at everything at once. A provider that does not answer in `timeout` seconds is given up."""
+    addresses = asyncio.gather(
+        _address("gRPC", "grpc.address", config.grpc.address, config.grpc.tls),
+        _address("HTTP", "http.address", config.http.address, config.http.tls),
+    )
+    providers = await build_providers(config)
+    try:
+        found = await asyncio.gather(*(_provider(each, config, timeout) for each in providers.values()))
+    finally:
+        await asyncio.gather(*(each.close() for each in providers.values()))
+    return Checkup(await addresses, found)
+
+
+async def _address(wire: str, setting: str, address: Address, tls: TlsConfig | None) -> Finding:
+    async def connect() -> Client:
+        if wire == "HTTP":
+            from trunkline.cli.http_client import HttpClient
+
+            return HttpClient(f"http://{_dialled(address)}", "", None)
+        from trunkline.cli.grpc_client import GrpcClient
+
+        return GrpcClient(_dialled(address), "", None)
+
+    found = await examine_address(address, setting, connect)
+    if found.state == "taken" and tls is not None:
+        # Only who trusts the certificate could tell.
+        found = Listening("gateway", "something listens there; over TLS it cannot be told what")
+    return Finding(f"{wire} {address}", found.well, found.detail, remedy=found.remedy)
+
+
+def _dialled(address: Address) -> str:
+    """Where to dial what listens on `address`: one that stands for every interface is reached by loopback."""
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is compared, not listened on
+    return str(Address(everywhere.get(address.host, address.host), address.port))
+
+
+async def _provider(provider: Provider, config: Config, timeout: float) -> Finding:
+    settings = config.providers.get(provider.name)
+    kind, base_url = (settings.kind, settings.base_url or "") if settings is not None else (provider.name, "")
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(timeout):
+            models = await provider.list_models()
+    except TimeoutError:
+        error = GatewayError(errors_pb2.ERROR_REASON_PROVIDER_TIMEOUT, f"No answer in {timeout:g} seconds.")
+    except GatewayError as raised:
+        error = raised
+    else:
+        count = "1 model" if len(models) == 1 else f"{len(models)} models"
+        return Finding(provider.name, True, count, time.monotonic() - started)
+    trouble, remedy = diagnose(error, provider.name, kind, base_url)
+    return Finding(provider.name, False, trouble, remedy=remedy)

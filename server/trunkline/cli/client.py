@@ -1,0 +1,47 @@
+"""What the commands ask of a gateway, whichever wire leads there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Final, Protocol
+
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.models_pb2 import ListModelsResponse
+
+CONNECT_SECONDS: Final = 5.0
+"""How long a connection may take to be made."""
+
+LIST_SECONDS: Final = 30.0
+"""How long the list of models may take."""
+
+ANSWER_BYTES: Final = 64 * 1024 * 1024
+"""The longest message or unary answer that is read."""
+
+
+class UnreachableError(Exception):
+    """No gateway answers at the address, or the connection to it broke; the message says which and why."""
+
+
+class Client(Protocol):
+    """A gateway. Its methods raise `GatewayError` where it says no and `UnreachableError` where it does not answer."""
+
+    @property
+    def where(self) -> str:
+        """Where the gateway is, for people, such as `127.0.0.1:50051 over gRPC`."""
+        ...
+
+    async def chat(self, request: ChatRequest) -> ChatResponse:
+        """The answer in one message."""
+        ...
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        """The answer as it is written. Closing the generator stops it."""
+        ...
+
+    async def models(self) -> ListModelsResponse:
+        """Every model, in one page."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection."""
+        ...

@@ -1,0 +1,192 @@
+"""A gateway reached over HTTP: Chat Completions for the answers, the native route for the models."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import httpx
+from google.protobuf import json_format
+from google.rpc import error_details_pb2, status_pb2
+
+from trunkline.cli.client import ANSWER_BYTES, CONNECT_SECONDS, LIST_SECONDS, UnreachableError
+from trunkline.config.address import Address
+from trunkline.core.grammar import Grammar
+from trunkline.core.status import error_of
+from trunkline.dialects import openai, sse
+from trunkline.dialects.wire import Object, dumps, loads
+from trunkline.errors import TABLE, GatewayError
+from trunkline.v1 import errors_pb2
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.errors_pb2 import ErrorReason
+from trunkline.v1.models_pb2 import ListModelsResponse
+
+_CHAT: Final = "/v1/chat/completions"
+_MODELS: Final = "/trunkline/v1/models"
+
+_PROFILE: Final = openai.Profile(max_tokens="max_completion_tokens", developer_role=True)
+"""The gateway's own surface takes all that the contract has."""
+
+_DETAILS: Final = error_details_pb2
+"""Imported so that the details of a status can be read from JSON."""
+
+
+class HttpClient:
+    """Calls a gateway at `url`, which may be the base URL of an OpenAI client, with `/v1` at its end."""
+
+    def __init__(self, url: str, key: str, context: ssl.SSLContext | None) -> None:
+        base = httpx.URL(url.rstrip("/").removesuffix("/v1"))
+        self._http = httpx.AsyncClient(
+            base_url=base,
+            headers={"authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+            trust_env=not Address(base.host, 0).loopback,
+            verify=True if context is None else context,
+        )
+        self.where = f"{base} over HTTP"
+
+    async def chat(self, request: ChatRequest) -> ChatResponse:
+        """The answer in one message."""
+        async with self._send("POST", _CHAT, _encode(request)) as response:
+            wire = loads(await self._read(response))
+        if not isinstance(wire, dict):
+            raise self._no_gateway(response)
+        return openai.decode_response(Object(wire, lenient=True))
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        """The answer as it is written."""
+        body = {**_encode(request), "stream": True, "stream_options": {"include_usage": True}}
+        reader, decoder, grammar = sse.Reader(), openai.StreamDecoder(), Grammar()
+        async with self._send("POST", _CHAT, body) as response:
+            async for chunk in response.aiter_bytes():
+                for received in reader.feed(chunk):
+                    _raise_error(received.data)
+                    for event in decoder.feed(received.data):
+                        grammar.feed(event)
+                        yield event
+            for event in decoder.end():
+                grammar.feed(event)
+                yield event
+            grammar.end()
+
+    async def models(self) -> ListModelsResponse:
+        """Every model, in one page."""
+        whole = ListModelsResponse()
+        while True:
+            page = ListModelsResponse()
+            query = f"?page_token={whole.next_page_token}" if whole.next_page_token else ""
+            async with self._send("GET", _MODELS + query, None, timeout=LIST_SECONDS) as response:
+                body = await self._read(response)
+            try:
+                json_format.Parse(body, page, ignore_unknown_fields=True)
+            except json_format.ParseError:
+                raise self._no_gateway(response) from None
+            whole.models.extend(page.models)
+            whole.next_page_token = page.next_page_token
+            if not page.next_page_token:
+                return whole
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._http.aclose()
+
+    @asynccontextmanager
+    async def _send(
+        self, method: str, path: str, body: dict[str, Any] | None, timeout: float | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """The response to a request, its body still to be read; one that says no is raised."""
+        content = None if body is None else dumps(body)
+        headers = {} if body is None else {"content-type": "application/json"}
+        try:
+            limit = httpx.Timeout(timeout, connect=CONNECT_SECONDS)
+            async with self._http.stream(method, path, content=content, headers=headers, timeout=limit) as response:
+                if response.status_code != 200:
+                    raise self._error(response, await self._read(response))
+                yield response
+        except httpx.TimeoutException:
+            raise UnreachableError(f"Cannot reach a gateway at {self.where}: no answer in time.") from None
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise UnreachableError(f"Cannot reach a gateway at {self.where}: {_cause(error)}.") from None
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > ANSWER_BYTES:
+                raise UnreachableError(f"The answer of {self.where} is longer than {ANSWER_BYTES} bytes.")
+        return bytes(body)
+
+    def _error(self, response: httpx.Response, body: bytes) -> GatewayError | UnreachableError:
+        """What a status other than 200 says: in OpenAI's shape, or as the native routes do."""
+        try:
+            wire = loads(body)
+        except GatewayError:
+            return self._no_gateway(response)
+        if not isinstance(wire, dict):
+            return self._no_gateway(response)
+        if isinstance(wire.get("error"), dict):
+            error = _decode_error(wire["error"], response.status_code)
+            error.retry_after = _retry_after(response.headers.get("retry-after", ""))
+            return error
+        try:
+            status = json_format.ParseDict(wire, status_pb2.Status(), ignore_unknown_fields=True)
+        except json_format.ParseError:
+            return self._no_gateway(response)
+        return error_of(status) if status.code else self._no_gateway(response)
+
+    def _no_gateway(self, response: httpx.Response) -> UnreachableError:
+        return UnreachableError(
+            f"The server at {self.where} is no Trunkline gateway: it answered {response.status_code} to "
+            f"{response.request.method} {response.request.url.path}."
+        )
+
+
+def _encode(request: ChatRequest) -> dict[str, Any]:
+    return openai.encode_request(request, _PROFILE)
+
+
+def _raise_error(data: bytes) -> None:
+    """Raise the error that an event of a stream tells of, where it does."""
+    if b'"error"' not in data[:64]:
+        return
+    wire = loads(data)
+    if isinstance(wire, dict) and isinstance(wire.get("error"), dict):
+        raise _decode_error(wire["error"], None)
+
+
+def _decode_error(wire: dict[str, Any], status: int | None) -> GatewayError:
+    """An error in OpenAI's shape as this gateway's surface writes it: the inverse of the table."""
+    message, param = wire.get("message"), wire.get("param")
+    return GatewayError(
+        _reason(wire.get("type"), wire.get("code"), status),
+        message if isinstance(message, str) else "The gateway gave no reason.",
+        param=param if isinstance(param, str) else None,
+    )
+
+
+def _reason(kind: object, code: object, status: int | None) -> ErrorReason.ValueType:
+    for reason, row in TABLE.items():
+        if (row.openai_type, row.openai_code) == (kind, code) and status in (None, row.http):
+            return reason
+    return next((reason for reason, row in TABLE.items() if row.http == status), errors_pb2.ERROR_REASON_INTERNAL)
+
+
+def _retry_after(header: str) -> timedelta | None:
+    return timedelta(seconds=int(header)) if header.isascii() and header.isdigit() and len(header) < 9 else None
+
+
+def _cause(error: Exception) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case ConnectionRefusedError():
+                return "nothing listens there"
+            case ssl.SSLCertVerificationError():
+                return f"its TLS certificate is not trusted ({cause.verify_message}); --ca names the one to trust"
+            case ssl.SSLError():
+                return "the TLS handshake failed; does the URL begin with the right one of http and https?"
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
