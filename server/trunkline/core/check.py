@@ -19,6 +19,14 @@ class Limits:
     tools: int = 512
 
 
+class _Calls:
+    """The ids of the tool calls so far, and whether a block was among them that only its own dialect can read."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.opaque = False
+
+
 def check(request: ChatRequest, limits: Limits) -> None:
     """Raise `GatewayError` (INVALID_REQUEST), naming the field, where `request` cannot be answered by any target."""
     if not request.model:
@@ -45,7 +53,7 @@ def check(request: ChatRequest, limits: Limits) -> None:
     _check_range("max_output_tokens", request.max_output_tokens, 1, None, request.HasField("max_output_tokens"))
     _check_range("choice_count", request.choice_count, 1, 128, request.HasField("choice_count"))
     _check_range("top_logprobs", request.top_logprobs, 0, None, request.HasField("top_logprobs"))
-    calls: set[str] = set()
+    calls = _Calls()
     for index, message in enumerate(request.messages):
         _check_message(f"messages[{index}]", message, calls)
 
@@ -66,7 +74,7 @@ def _check_range(name: str, value: float, least: float, most: float | None, pres
         raise invalid_request(f"`{name}` must be {bounds}, not {value}.", name)
 
 
-def _check_message(path: str, message: Message, calls: set[str]) -> None:
+def _check_message(path: str, message: Message, calls: _Calls) -> None:
     if message.role == content_pb2.ROLE_UNSPECIFIED:
         raise invalid_request(f"`{path}.role` is required.", f"{path}.role")
     for part in message.parts:
@@ -74,9 +82,12 @@ def _check_message(path: str, message: Message, calls: set[str]) -> None:
             case "tool_call":
                 if message.role != content_pb2.ROLE_ASSISTANT:
                     raise invalid_request(f"`{path}` calls a tool, which only the assistant may do.", path)
-                calls.add(part.tool_call.id)
+                calls.ids.add(part.tool_call.id)
+            case "opaque":
+                # It may be a call that only its own dialect can read: then nothing is known of the calls.
+                calls.opaque = True
             case "tool_result":
-                if part.tool_result.tool_call_id not in calls:
+                if not calls.opaque and part.tool_result.tool_call_id not in calls.ids:
                     raise invalid_request(
                         f"`{path}` answers the tool call `{part.tool_result.tool_call_id}`, "
                         "which no earlier message made.",

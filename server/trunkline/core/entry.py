@@ -67,7 +67,7 @@ class Entry:
 
 
 def _key(headers: Mapping[str, str]) -> str:
-    """The caller's key: Bearer as OpenAI's clients send it, `x-api-key` as Anthropic's, `x-goog-api-key` as Google's."""
+    """The caller's key, as the clients of OpenAI, Anthropic or Google send it."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return token.strip()

@@ -1,0 +1,31 @@
+"""What a request holds for other dialects than the one that it is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trunkline.call import Loss
+from trunkline.dialects.wire import keys_of
+from trunkline.v1.chat_pb2 import ChatRequest
+
+
+def foreign_losses(request: ChatRequest, dialect: str, losses: list[Loss]) -> None:
+    """Add to `losses` each field that another dialect's caller wrote, that the contract does not model, and that a
+    request in `dialect` therefore leaves out."""
+    _note(request.extras, "", dialect, losses)
+    for index, message in enumerate(request.messages):
+        if message.extras:
+            _note(message.extras, f"messages[{index}].", dialect, losses)
+        for part in message.parts:
+            # Reasoning goes back to its origin alone, by contract: leaving its signature out is no loss.
+            if part.extras and part.WhichOneof("kind") != "reasoning":
+                _note(part.extras, f"messages[{index}].", dialect, losses)
+    for index, tool in enumerate(request.tools):
+        if tool.extras:
+            _note(tool.extras, f"tools[{index}].", dialect, losses)
+
+
+def _note(extras: Mapping[str, str], path: str, dialect: str, losses: list[Loss]) -> None:
+    for origin, text in extras.items():
+        if origin != dialect:
+            losses.extend(Loss(f"{path}{key}") for key in keys_of(text))

@@ -1,0 +1,82 @@
+"""The parts of a message that are images, sounds, videos and documents."""
+
+from __future__ import annotations
+
+import base64
+from typing import Final
+
+from trunkline.dialects.wire import Json, Object
+from trunkline.errors import unsupported
+from trunkline.v1.content_pb2 import Media
+
+_URL_KEYS: Final = {"image_url": "image/*", "video_url": "video/*"}
+"""Types of part that hold an address under their own name -> what is known of the medium."""
+
+
+def decode_media(wire: Object, kind: str, media: Media) -> None:
+    """Read a part of `kind`: `image_url`, `video_url`, `input_audio` or `file`. A `data:` URL stays as it is."""
+    inner = wire.take_object(kind)
+    if inner is None:
+        bare = wire.take_str(kind) if kind in _URL_KEYS else None
+        inner = Object({} if bare is None else {"url": bare}, parent=wire, key=kind)
+    if kind in _URL_KEYS:
+        media.uri = inner.need_str("url")
+        media.media_type = _media_type(media.uri) or _URL_KEYS[kind]
+    elif kind == "input_audio":
+        media.media_type = f"audio/{inner.need_str('format')}"
+        media.uri = f"data:{media.media_type};base64,{inner.need_str('data')}"
+    else:
+        media.filename = inner.take_str("filename") or ""
+        file_id = inner.take_str("file_id")
+        if file_id is None:
+            media.uri = inner.need_str("file_data")
+            media.media_type = _media_type(media.uri) or "application/octet-stream"
+        else:
+            media.file_id = file_id
+            media.media_type = "application/octet-stream"
+
+
+def encode_media(media: Media, path: str) -> dict[str, Json]:
+    """A part that holds `media`. Raises `GatewayError` (UNSUPPORTED) where no type of part can."""
+    sort = media.media_type.partition("/")[0]
+    if sort in ("image", "video"):
+        return {"type": f"{sort}_url", f"{sort}_url": {"url": _url(media, path)}}
+    if sort == "audio":
+        data = _base64(media)
+        if data is None:
+            raise unsupported(f"`{path}` is audio by address, which this format cannot hold: send its data.", path)
+        return {"type": "input_audio", "input_audio": {"data": data, "format": media.media_type.partition("/")[2]}}
+    file: dict[str, Json] = {}
+    if media.filename:
+        file["filename"] = media.filename
+    if media.WhichOneof("source") == "file_id":
+        file["file_id"] = media.file_id
+    else:
+        file["file_data"] = _url(media, path)
+    return {"type": "file", "file": file}
+
+
+def _media_type(uri: str) -> str:
+    if not uri.startswith("data:"):
+        return ""
+    return uri[5 : uri.find(",", 5, 261)].partition(";")[0]
+
+
+def _url(media: Media, path: str) -> str:
+    match media.WhichOneof("source"):
+        case "uri":
+            return media.uri
+        case "data":
+            return f"data:{media.media_type};base64,{base64.b64encode(media.data).decode()}"
+        case _:
+            raise unsupported(f"`{path}` names an uploaded file, which this format takes for documents alone.", path)
+
+
+def _base64(media: Media) -> str | None:
+    match media.WhichOneof("source"):
+        case "data":
+            return base64.b64encode(media.data).decode()
+        case "uri" if media.uri.startswith("data:"):
+            return media.uri.partition(",")[2]
+        case _:
+            return None

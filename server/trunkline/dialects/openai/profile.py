@@ -1,0 +1,48 @@
+"""What a server that speaks OpenAI's language takes and what it does not: data, not code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trunkline.call import Loss, LossKind
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How one server differs.
+
+    `max_tokens` is the name of the token limit; `developer_role` tells whether it knows that role beside `system`;
+    `reasoning` is the field that takes the assistant's earlier reasoning back, None where none does; `cache_control`
+    whether it takes Anthropic's cache marks; `unsupported` are fields of the request that it refuses.
+    """
+
+    max_tokens: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
+    developer_role: bool = False
+    reasoning: Literal["reasoning_content", "reasoning"] | None = "reasoning_content"
+    cache_control: bool = True
+    unsupported: frozenset[str] = frozenset()
+
+
+OPENAI = Profile(
+    max_tokens="max_completion_tokens",
+    developer_role=True,
+    reasoning=None,
+    cache_control=False,
+    unsupported=frozenset({"top_k"}),
+)
+"""OpenAI itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """One request on its way to a server: what the server takes, and what it could not."""
+
+    profile: Profile
+    losses: list[Loss] = field(default_factory=list)
+
+    def lose(self, name: str, kind: LossKind = LossKind.DROPPED) -> None:
+        """Note that the field `name` was not written as it was."""
+        loss = Loss(name, kind)
+        if loss not in self.losses:
+            self.losses.append(loss)

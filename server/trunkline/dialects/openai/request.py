@@ -1,0 +1,300 @@
+"""The request of Chat Completions."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from trunkline.call import Loss
+from trunkline.dialects.foreign import foreign_losses
+from trunkline.dialects.openai.content import (
+    DIALECT,
+    decode_message,
+    encode_cache,
+    encode_message,
+    take_cache,
+)
+from trunkline.dialects.openai.profile import Profile, Writing
+from trunkline.dialects.wire import Json, Object, loads, raw, restore, text_of
+from trunkline.errors import invalid_request, unsupported
+from trunkline.v1 import chat_pb2
+from trunkline.v1.chat_pb2 import ChatRequest, ResponseFormat, Sampling, Tool, ToolChoice
+
+_MODES: Final[dict[str, ToolChoice.Mode.ValueType]] = {
+    "auto": chat_pb2.ToolChoice.MODE_AUTO,
+    "none": chat_pb2.ToolChoice.MODE_NONE,
+    "required": chat_pb2.ToolChoice.MODE_REQUIRED,
+}
+_MODE_NAMES: Final[dict[int, str]] = {mode: name for name, mode in _MODES.items()}
+
+_DEFAULT: Final = Profile()
+
+
+class StreamOptions(NamedTuple):
+    """Whether the answer is streamed, and whether its last chunk tells the usage."""
+
+    stream: bool
+    include_usage: bool
+
+
+def take_stream(wire: Object) -> StreamOptions:
+    """Take out of a request what is the surface's alone."""
+    stream = wire.take_bool("stream") or False
+    options = wire.take_object("stream_options")
+    include_usage = (options.take_bool("include_usage") if options is not None else None) or False
+    if options is not None and not options.rest():
+        wire.take("stream_options")
+    return StreamOptions(stream, include_usage)
+
+
+def decode_request(wire: Object) -> ChatRequest:
+    """Read a request. Raises `GatewayError` (INVALID_REQUEST), naming the field."""
+    request = ChatRequest(model=wire.need_str("model"))
+    if wire.fields.get("messages") is None:
+        raise invalid_request("`messages` is required.", "messages")
+    for item in wire.take_objects("messages"):
+        decode_message(item, request.messages.add())
+    for item in wire.take_objects("tools"):
+        _decode_tool(item, request.tools.add())
+    _decode_tool_choice(wire, request)
+    _decode_response_format(wire, request)
+    _decode_sampling(wire, request.sampling)
+    if not request.sampling.ListFields():
+        request.ClearField("sampling")
+    effort = wire.take_str("reasoning_effort")
+    if effort is not None:
+        request.reasoning.effort = effort
+    limit = wire.take_int("max_completion_tokens", 1)
+    if limit is None:
+        limit = wire.take_int("max_tokens", 1)
+    if limit is not None:
+        request.max_output_tokens = limit
+    _decode_stop(wire, request)
+    count = wire.take_int("n", 1, 128)
+    if count is not None:
+        request.choice_count = count
+    parallel = wire.take_bool("parallel_tool_calls")
+    if parallel is not None:
+        request.parallel_tool_calls = parallel
+    request.user = wire.take_str("user") or ""
+    _decode_logprobs(wire, request)
+    wire.keep(request.extras, DIALECT)
+    return request
+
+
+def _decode_sampling(wire: Object, sampling: Sampling) -> None:
+    temperature = wire.take_number("temperature", 0)
+    if temperature is not None:
+        sampling.temperature = temperature
+    top_p = wire.take_number("top_p", 0, 1)
+    if top_p is not None:
+        sampling.top_p = top_p
+    top_k = wire.take_int("top_k", -1)
+    if top_k is not None:
+        sampling.top_k = top_k
+    frequency_penalty = wire.take_number("frequency_penalty", -2, 2)
+    if frequency_penalty is not None:
+        sampling.frequency_penalty = frequency_penalty
+    presence_penalty = wire.take_number("presence_penalty", -2, 2)
+    if presence_penalty is not None:
+        sampling.presence_penalty = presence_penalty
+    seed = wire.take_int("seed", -(2**63), 2**63 - 1)
+    if seed is not None:
+        sampling.seed = seed
+
+
+def _decode_tool(wire: Object, tool: Tool) -> None:
+    if wire.fields.get("type") != "function":
+        kind = wire.need_str("type")
+        tool.native.dialect = DIALECT
+        tool.native.json = text_of({"type": kind, **wire.fields})
+        return
+    wire.take("type")
+    function = wire.take_object("function")
+    if function is None:
+        raise invalid_request(f"`{wire.at('function')}` is required.", wire.at("function"))
+    tool.function.name = function.need_str("name")
+    tool.function.description = function.take_str("description") or ""
+    parameters = function.take_object("parameters")
+    if parameters is not None:
+        tool.function.parameters_json = text_of(parameters.fields)
+        parameters.fields = {}
+    strict = function.take_bool("strict")
+    if strict is not None:
+        tool.function.strict = strict
+    if "cache_control" in wire.fields:
+        take_cache(wire, tool.cache)
+    wire.keep(tool.extras, DIALECT)
+
+
+def _decode_tool_choice(wire: Object, request: ChatRequest) -> None:
+    choice = wire.fields.get("tool_choice")
+    if type(choice) is str and choice in _MODES:
+        del wire.fields["tool_choice"]
+        request.tool_choice.mode = _MODES[choice]
+    elif isinstance(choice, dict) and choice.get("type", "function") == "function":
+        named = wire.take_object("tool_choice")
+        function = named.take_object("function") if named is not None else None
+        if named is None or function is None:
+            raise invalid_request("`tool_choice.function` is required.", "tool_choice.function")
+        named.take("type")
+        request.tool_choice.name = function.need_str("name")
+    elif choice is not None and not isinstance(choice, dict):
+        names = ", ".join(f"`{name}`" for name in _MODES)
+        raise invalid_request(f"`tool_choice` must be one of {names} or an object.", "tool_choice")
+
+
+def _decode_response_format(wire: Object, request: ChatRequest) -> None:
+    form = wire.fields.get("response_format")
+    if not isinstance(form, dict):
+        wire.take_object("response_format")
+        return
+    kind = form.get("type")
+    if kind == "text" and len(form) == 1:
+        wire.take("response_format")
+    elif kind == "json_object":
+        form.pop("type")
+        wire.take_object("response_format")
+        request.response_format.json_object.SetInParent()
+    elif kind == "json_schema":
+        outer = wire.take_object("response_format")
+        inner = outer.take_object("json_schema") if outer is not None else None
+        if outer is None or inner is None:
+            raise invalid_request("`response_format.json_schema` is required.", "response_format.json_schema")
+        outer.take("type")
+        schema = request.response_format.json_schema
+        schema.name = inner.need_str("name")
+        schema.description = inner.take_str("description") or ""
+        fields = inner.take_object("schema")
+        if fields is not None:
+            schema.schema_json = text_of(fields.fields)
+            fields.fields = {}
+        strict = inner.take_bool("strict")
+        if strict is not None:
+            schema.strict = strict
+    elif type(kind) is not str:
+        raise invalid_request("`response_format.type` must be a string.", "response_format.type")
+
+
+def _decode_stop(wire: Object, request: ChatRequest) -> None:
+    if type(wire.fields.get("stop")) is str:
+        request.stop_sequences.append(wire.take("stop"))
+        return
+    for index, word in enumerate(wire.take_list("stop") or ()):
+        if type(word) is not str:
+            raise invalid_request(f"`stop[{index}]` must be a string.", f"stop[{index}]")
+        request.stop_sequences.append(word)
+
+
+def _decode_logprobs(wire: Object, request: ChatRequest) -> None:
+    wanted = wire.fields.get("logprobs")
+    if wanted is True:
+        wire.take("logprobs")
+        request.top_logprobs = wire.take_int("top_logprobs", 0) or 0
+    elif wanted is False and wire.fields.get("top_logprobs") is None:
+        wire.take("logprobs")
+        wire.take("top_logprobs")
+    elif wanted is not None and type(wanted) is not bool:
+        wire.take_bool("logprobs")
+
+
+def encode_request(
+    request: ChatRequest, profile: Profile = _DEFAULT, losses: list[Loss] | None = None
+) -> dict[str, Json]:
+    """Write a request for a server of `profile`; what it cannot take is added to `losses`.
+
+    Raises `GatewayError`: UNSUPPORTED where leaving it out would change what the conversation says, INVALID_REQUEST
+    where a text of the request is not the JSON that it must be.
+    """
+    to = Writing(profile, [] if losses is None else losses)
+    foreign_losses(request, DIALECT, to.losses)
+    messages: list[Json] = []
+    for index, message in enumerate(request.messages):
+        messages.extend(encode_message(message, to, f"messages[{index}]"))
+    wire: dict[str, Json] = {"model": request.model, "messages": messages}
+    if request.tools:
+        wire["tools"] = [_encode_tool(tool, to, f"tools[{index}]") for index, tool in enumerate(request.tools)]
+    if request.HasField("tool_choice"):
+        _encode_tool_choice(request.tool_choice, wire)
+    if request.HasField("response_format"):
+        _encode_response_format(request.response_format, wire)
+    if request.HasField("sampling"):
+        sampling = request.sampling
+        for descriptor, value in sampling.ListFields():
+            _put(wire, descriptor.name, value, to)
+    if request.HasField("reasoning"):
+        if request.reasoning.effort:
+            _put(wire, "reasoning_effort", request.reasoning.effort, to)
+        if request.reasoning.HasField("budget_tokens"):
+            to.lose("reasoning.budget_tokens")
+    if request.HasField("max_output_tokens"):
+        wire[profile.max_tokens] = request.max_output_tokens
+    if request.stop_sequences:
+        _put(wire, "stop", list(request.stop_sequences), to)
+    if request.HasField("choice_count"):
+        _put(wire, "n", request.choice_count, to)
+    if request.HasField("parallel_tool_calls"):
+        _put(wire, "parallel_tool_calls", request.parallel_tool_calls, to)
+    if request.user:
+        _put(wire, "user", request.user, to)
+    if request.HasField("top_logprobs"):
+        _put(wire, "logprobs", True, to)
+        if request.top_logprobs:
+            _put(wire, "top_logprobs", request.top_logprobs, to)
+    restore(wire, request.extras, DIALECT)
+    for name in profile.unsupported & wire.keys():
+        del wire[name]
+        to.lose(name)
+    return wire
+
+
+def _put(wire: dict[str, Json], name: str, value: Json, to: Writing) -> None:
+    if name in to.profile.unsupported:
+        to.lose(name)
+    else:
+        wire[name] = value
+
+
+def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
+    if tool.WhichOneof("kind") == "native":
+        if tool.native.dialect != DIALECT:
+            raise unsupported(f"`{path}` is a tool that only `{tool.native.dialect}` runs.", path)
+        return loads(tool.native.json)
+    function: dict[str, Json] = {"name": tool.function.name}
+    if tool.function.description:
+        function["description"] = tool.function.description
+    if tool.function.parameters_json:
+        function["parameters"] = raw(tool.function.parameters_json, f"{path}.function.parameters_json")
+    if tool.function.HasField("strict"):
+        function["strict"] = tool.function.strict
+    wire: dict[str, Json] = {"type": "function", "function": function}
+    if tool.HasField("cache"):
+        if to.profile.cache_control:
+            wire["cache_control"] = encode_cache(tool.cache)
+        else:
+            to.lose("cache_control")
+    restore(wire, tool.extras, DIALECT)
+    return wire
+
+
+def _encode_tool_choice(choice: ToolChoice, wire: dict[str, Json]) -> None:
+    if choice.WhichOneof("choice") == "name":
+        wire["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
+    elif choice.mode in _MODE_NAMES:
+        wire["tool_choice"] = _MODE_NAMES[choice.mode]
+
+
+def _encode_response_format(form: ResponseFormat, wire: dict[str, Json]) -> None:
+    match form.WhichOneof("kind"):
+        case "json_object":
+            wire["response_format"] = {"type": "json_object"}
+        case "json_schema":
+            schema: dict[str, Json] = {"name": form.json_schema.name or "answer"}
+            if form.json_schema.description:
+                schema["description"] = form.json_schema.description
+            if form.json_schema.schema_json:
+                schema["schema"] = raw(form.json_schema.schema_json, "response_format.json_schema.schema_json")
+            if form.json_schema.HasField("strict"):
+                schema["strict"] = form.json_schema.strict
+            wire["response_format"] = {"type": "json_schema", "json_schema": schema}
+        case None:
+            pass

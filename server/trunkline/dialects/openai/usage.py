@@ -1,0 +1,59 @@
+"""What an answer used."""
+
+from __future__ import annotations
+
+from trunkline.dialects.openai.content import DIALECT
+from trunkline.dialects.wire import Json, Object, restore
+from trunkline.v1.chat_pb2 import Usage
+
+_MOST = 2**31 - 1
+
+
+def decode_usage(wire: Object) -> Usage:
+    """Read a `usage` object."""
+    usage = Usage()
+    prompt = wire.take_int("prompt_tokens", 0, _MOST)
+    completion = wire.take_int("completion_tokens", 0, _MOST)
+    total = wire.take_int("total_tokens", 0, _MOST)
+    inputs = wire.take_object("prompt_tokens_details")
+    outputs = wire.take_object("completion_tokens_details")
+    cached = inputs.take_int("cached_tokens", 0, _MOST) if inputs is not None else None
+    reasoning = outputs.take_int("reasoning_tokens", 0, _MOST) if outputs is not None else None
+    if cached is None:
+        # DeepSeek's older name. The object keeps it, beside its `prompt_cache_miss_tokens`.
+        hit = wire.fields.get("prompt_cache_hit_tokens")
+        cached = hit if type(hit) is int and 0 <= hit <= _MOST else None
+    if prompt is not None:
+        usage.input_tokens = prompt
+    if completion is not None:
+        if reasoning and total is not None and total == (prompt or 0) + completion + reasoning:
+            # xAI counts reasoning beside `completion_tokens`; every other server within it.
+            completion += reasoning
+        usage.output_tokens = completion
+    if cached is not None:
+        usage.cached_input_tokens = cached
+    if reasoning is not None:
+        usage.reasoning_output_tokens = reasoning
+    wire.keep(usage.extras, DIALECT)
+    return usage
+
+
+def encode_usage(usage: Usage) -> dict[str, Json]:
+    """Write a `usage` object. A count that is not known is zero where OpenAI's clients need a number."""
+    wire: dict[str, Json] = {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+    inputs: dict[str, Json] = {}
+    if usage.HasField("cached_input_tokens"):
+        inputs["cached_tokens"] = usage.cached_input_tokens
+    if usage.HasField("cache_write_input_tokens"):
+        inputs["cache_write_tokens"] = usage.cache_write_input_tokens
+    if inputs:
+        wire["prompt_tokens_details"] = inputs
+    if usage.HasField("reasoning_output_tokens"):
+        wire["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_output_tokens}
+    if usage.extras:
+        restore(wire, usage.extras, DIALECT)
+    return wire

@@ -1,0 +1,289 @@
+"""JSON as the dialects read and write it: what a reader does not take is kept, and written back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from trunkline.errors import invalid_request
+
+Json: TypeAlias = Any
+"""A JSON value as Python's own types, where a `msgspec.Raw` stands for a value that is text already."""
+
+_DEPTH = 256
+"""The deepest nesting that is read."""
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_validate = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def loads(text: bytes | str) -> Json:
+    """The JSON value in `text`. Raises `GatewayError` (INVALID_REQUEST) where it holds none."""
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _lenient(text, error)
+    except RecursionError:
+        raise invalid_request(f"The JSON is nested deeper than {_DEPTH} levels.") from None
+
+
+def _lenient(text: bytes | str, error: Exception) -> Json:
+    """Read what the strict reader refuses and other programs do write: lone surrogates, numbers beyond a double."""
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise invalid_request(f"The JSON is nested deeper than {_DEPTH} levels.") from None
+    except ValueError:
+        raise invalid_request(f"The JSON cannot be read: {error}.") from None
+    return _well_formed(value)
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"`{name}` is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is out of range")
+    return number
+
+
+def _well_formed(value: Json) -> Json:
+    """`value` with every lone surrogate replaced by U+FFFD, as UTF-8 has no form for it."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode() if not _is_utf8(value) else value
+        case dict():
+            return {_well_formed(key): _well_formed(item) for key, item in value.items()}
+        case list():
+            return [_well_formed(item) for item in value]
+        case _:
+            return value
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def dumps(value: Json) -> bytes:
+    """`value` as compact JSON in UTF-8."""
+    return _encode(value)
+
+
+def text_of(value: Json) -> str:
+    """`value` as compact JSON text."""
+    return _encode(value).decode()
+
+
+def raw(text: str, path: str) -> msgspec.Raw:
+    """JSON text from a message, to be written as it is. Raises `GatewayError` where it is no JSON."""
+    try:
+        _validate(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        raise invalid_request(f"`{path}` must be the text of a JSON value: {error}.", path) from None
+    return msgspec.Raw(text.encode())
+
+
+def keys_of(text: str) -> list[str]:
+    """The keys of the JSON object in `text`; none where it holds something else."""
+    value = loads(text)
+    return list(value) if isinstance(value, dict) else []
+
+
+def restore(wire: dict[str, Json], extras: Mapping[str, str], dialect: str) -> None:
+    """Merge into `wire` what its dialect once read and could not place. What `wire` holds already stays."""
+    text = extras.get(dialect)
+    if text is None:
+        return
+    kept = loads(text)
+    if not isinstance(kept, dict):
+        raise invalid_request(f"`extras` of `{dialect}` must be the text of a JSON object.", "extras")
+    _merge(wire, kept)
+
+
+def _merge(wire: dict[str, Json], kept: dict[str, Json]) -> None:
+    for key, value in kept.items():
+        present = wire.get(key)
+        if key not in wire:
+            wire[key] = value
+        elif isinstance(present, dict) and isinstance(value, dict):
+            _merge(present, value)
+
+
+class Object:
+    """A JSON object that is read by taking keys out of it: what is left is what the reader does not model.
+
+    A key whose value is null counts as absent. `take_*` of a wrong type raises `GatewayError` (INVALID_REQUEST) that
+    names the path; in a `lenient` object, for what providers say, it leaves the value where it is and gives nothing.
+    Objects taken from inside are emptied in place, so that what is left of them stays at its own level.
+    """
+
+    __slots__ = ("_index", "_inner", "_key", "_lenient", "_parent", "fields")
+
+    def __init__(
+        self,
+        fields: dict[str, Json],
+        *,
+        lenient: bool = False,
+        parent: Object | None = None,
+        key: str = "",
+        index: int | None = None,
+    ) -> None:
+        self.fields = fields
+        self._lenient = lenient
+        self._parent = parent
+        self._key = key
+        self._index = index
+        self._inner: list[tuple[str, Object]] | None = None
+
+    @property
+    def path(self) -> str:
+        """Where the object stands, such as `messages[2].content[0]`; empty at the top."""
+        above = self._parent.path if self._parent is not None else ""
+        here = self._key if self._index is None else f"{self._key}[{self._index}]"
+        return f"{above}.{here}" if above and here else above or here
+
+    def at(self, key: str) -> str:
+        """The path of one of its keys."""
+        above = self.path
+        return f"{above}.{key}" if above else key
+
+    def take(self, key: str) -> Json:
+        """Whatever stands at `key`; None where absent."""
+        return self.fields.pop(key, None)
+
+    def take_str(self, key: str) -> str | None:
+        """The string at `key`; None where absent."""
+        value = self.fields.pop(key, None)
+        if value is None or type(value) is str:
+            return value
+        self._wrong(key, value, "a string")
+        return None
+
+    def need_str(self, key: str) -> str:
+        """The string at `key`, which must be there. A lenient object gives the empty string."""
+        value = self.take_str(key)
+        if value is None:
+            if self._lenient:
+                return ""
+            raise invalid_request(f"`{self.at(key)}` is required.", self.at(key))
+        return value
+
+    def take_bool(self, key: str) -> bool | None:
+        """The boolean at `key`; None where absent."""
+        value = self.fields.pop(key, None)
+        if value is None or type(value) is bool:
+            return value
+        self._wrong(key, value, "a boolean")
+        return None
+
+    def take_int(self, key: str, least: int = -(2**31), most: int = 2**31 - 1) -> int | None:
+        """The integer at `key`, within bounds; None where absent. A float without a fraction counts."""
+        value = self.fields.pop(key, None)
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        if value is None or (type(value) is int and least <= value <= most):
+            return value
+        if type(value) is int:
+            self._wrong(key, value, f"between {least} and {most}", named=str(value))
+            return None
+        self._wrong(key, value, "an integer")
+        return None
+
+    def take_number(self, key: str, least: float = -math.inf, most: float = math.inf) -> float | None:
+        """The number at `key`, within bounds; None where absent."""
+        value = self.fields.pop(key, None)
+        if value is None:
+            return None
+        if type(value) is not float and type(value) is not int:
+            self._wrong(key, value, "a number")
+            return None
+        if not least <= value <= most:
+            bounds = f"between {least:g} and {most:g}" if math.isfinite(most) else f"at least {least:g}"
+            self._wrong(key, value, bounds, named=str(value))
+            return None
+        return value
+
+    def take_object(self, key: str) -> Object | None:
+        """The object at `key`; None where absent."""
+        value = self.fields.get(key)
+        if type(value) is not dict:
+            if value is None:
+                self.fields.pop(key, None)
+                return None
+            self._wrong(key, self.fields.pop(key), "an object")
+            return None
+        inner = Object(value, lenient=self._lenient, parent=self, key=key)
+        if self._inner is None:
+            self._inner = []
+        self._inner.append((key, inner))
+        return inner
+
+    def take_list(self, key: str) -> list[Json] | None:
+        """The array at `key`; None where absent."""
+        value = self.fields.pop(key, None)
+        if value is None or type(value) is list:
+            return value
+        self._wrong(key, value, "an array")
+        return None
+
+    def take_objects(self, key: str) -> Iterator[Object]:
+        """The objects of the array at `key`, one by one; none where absent. A lenient object passes over the rest."""
+        for index, value in enumerate(self.take_list(key) or ()):
+            if type(value) is dict:
+                yield Object(value, lenient=self._lenient, parent=self, key=key, index=index)
+            elif not self._lenient:
+                path = f"{self.at(key)}[{index}]"
+                raise invalid_request(f"`{path}` must be an object, not {_kind(value)}.", path)
+
+    def take_text(self, key: str) -> str | None:
+        """Whatever stands at `key`, as JSON text; None where absent."""
+        value = self.fields.pop(key, None)
+        return None if value is None else text_of(value)
+
+    def rest(self) -> dict[str, Json]:
+        """What nobody took, at its own level of nesting."""
+        if self._inner is not None:
+            for key, inner in self._inner:
+                if not inner.rest():
+                    self.fields.pop(key, None)
+            self._inner = None
+        return self.fields
+
+    def keep(self, extras: MutableMapping[str, str], dialect: str) -> None:
+        """Put what nobody took into `extras`, under the dialect's name."""
+        rest = self.rest()
+        if rest:
+            extras[dialect] = text_of(rest)
+
+    def _wrong(self, key: str, value: Json, wanted: str, named: str | None = None) -> None:
+        if not self._lenient:
+            path = self.at(key)
+            raise invalid_request(f"`{path}` must be {wanted}, not {named or _kind(value)}.", path)
+        self.fields[key] = value
+
+
+def _kind(value: Json) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case _:
+            return "an object"

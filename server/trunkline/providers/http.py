@@ -1,0 +1,213 @@
+"""A provider that is reached over HTTP, in one dialect."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Protocol
+
+from trunkline.call import Attempt, Loss
+from trunkline.dialects import sse
+from trunkline.dialects.wire import Json, Object, dumps, loads
+from trunkline.errors import GatewayError, provider_failed, unsupported
+from trunkline.providers.transport import Reply, Transport
+from trunkline.v1 import errors_pb2
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.models_pb2 import Model
+
+_MOST_BODY = 64 * 1024 * 1024
+"""The most bytes of a whole answer."""
+_MOST_ERROR = 256 * 1024
+"""The most bytes that are read of an error."""
+
+_log = logging.getLogger("trunkline")
+
+
+class StreamDecoder(Protocol):
+    """Reads the events of one stream."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the provider said that nothing follows."""
+        ...
+
+    def feed(self, data: bytes) -> list[ChatEvent]:
+        """The events of the data of one server-sent event."""
+        ...
+
+    def end(self) -> list[ChatEvent]:
+        """The events that the end of the stream means."""
+        ...
+
+
+class HttpProvider:
+    """One provider. A dialect subclasses it and says how its requests and answers are written."""
+
+    def __init__(self, name: str, transport: Transport, headers: Mapping[str, str], models: Sequence[str] = ()) -> None:
+        self._name = name
+        self._transport = transport
+        self._headers = {"content-type": "application/json", **headers}
+        self._models = models
+
+    @property
+    def name(self) -> str:
+        """The name that the configuration gives it."""
+        return self._name
+
+    def path(self, model: str, *, stream: bool) -> str:
+        """Where a request for `model` goes, below the base URL."""
+        raise NotImplementedError
+
+    def encode_request(self, request: ChatRequest, losses: list[Loss]) -> dict[str, Json]:
+        """The body of a request, without the model's name and without what asks for a stream."""
+        raise NotImplementedError
+
+    def address(self, wire: dict[str, Json], model: str, *, stream: bool) -> None:
+        """Put the model's name, and what asks for a stream, into the body."""
+        raise NotImplementedError
+
+    def decode_response(self, wire: Object) -> ChatResponse:
+        """Read a whole answer."""
+        raise NotImplementedError
+
+    def stream_decoder(self) -> StreamDecoder:
+        """A reader for one stream."""
+        raise NotImplementedError
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+        """Read the answer of a call that failed."""
+        raise NotImplementedError
+
+    def decode_models(self, wire: Json) -> list[str]:
+        """The names in the answer to `GET /models`."""
+        raise NotImplementedError
+
+    async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
+        """See `Provider.chat`."""
+        reply = await self._send(request, attempt, stream=False)
+        try:
+            body = await _read(reply, _MOST_BODY)
+            if body is None:
+                raise provider_failed(f"The provider's answer is larger than {_MOST_BODY} bytes.")
+            return self._decode(body)
+        except GatewayError as error:
+            raise self._own(error, attempt) from error.__cause__
+        finally:
+            await reply.close()
+
+    async def stream_chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[list[ChatEvent], None]:
+        """See `Provider.stream_chat`."""
+        reply = await self._send(request, attempt, stream=True)
+        try:
+            reader, decoder = sse.Reader(), self.stream_decoder()
+            async with aclosing(_events(reply, reader)) as batches:
+                async for events in batches:
+                    batch = [event for one in events for event in decoder.feed(one.data)]
+                    if batch:
+                        yield batch
+                    if decoder.done:
+                        break
+            last = decoder.end()
+            if last:
+                yield last
+        except GatewayError as error:
+            raise self._own(error, attempt) from error.__cause__
+        finally:
+            await reply.close()
+
+    async def list_models(self) -> Sequence[Model]:
+        """The configured names, or what the provider itself lists."""
+        names: Sequence[str] = self._models
+        if not names:
+            reply = await self._transport.send("GET", "/models", self._headers, None)
+            try:
+                body = await _read(reply, _MOST_BODY) or b""
+                if reply.status != 200:
+                    raise self.decode_error(reply.status, reply.headers, body[:_MOST_ERROR])
+                names = self.decode_models(loads(body))
+            except GatewayError as error:
+                raise self._own(error) from error.__cause__
+            finally:
+                await reply.close()
+        return [Model(id=name, providers=[self._name]) for name in names]
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.close()
+
+    async def _send(self, request: ChatRequest, attempt: Attempt, *, stream: bool) -> Reply:
+        wire = self.encode_request(request, attempt.losses)
+        if attempt.losses and (attempt.call.strict or request.routing.require_parameters):
+            names = ", ".join(f"`{loss.field}`" for loss in attempt.losses)
+            error = unsupported(
+                f"The target `{self._name}/{attempt.model}` cannot take {names}.", attempt.losses[0].field
+            )
+            raise self._own(error, attempt)
+        self.address(wire, attempt.model, stream=stream)
+        headers = self._headers
+        if attempt.call.traceparent:
+            headers = {**headers, "traceparent": attempt.call.traceparent}
+        try:
+            reply = await self._transport.send("POST", self.path(attempt.model, stream=stream), headers, dumps(wire))
+        except GatewayError as error:
+            raise self._own(error, attempt) from error.__cause__
+        attempt.status = reply.status
+        attempt.upstream_id = reply.headers.get("x-request-id", "")
+        if 200 <= reply.status < 300:
+            return reply
+        try:
+            body = await _read(reply, _MOST_ERROR) or b""
+        except GatewayError:
+            # The status alone tells enough; the body only would have told it better.
+            body = b""
+        finally:
+            await reply.close()
+        raise self._own(self.decode_error(reply.status, reply.headers, body), attempt)
+
+    def _decode(self, body: bytes) -> ChatResponse:
+        value = loads(body)
+        if not isinstance(value, dict):
+            raise provider_failed("The provider's answer is not a JSON object.")
+        if value.get("error") and not value.get("choices"):
+            raise self.decode_error(200, {}, body)
+        return self.decode_response(Object(value, lenient=True))
+
+    def _own(self, error: GatewayError, attempt: Attempt | None = None) -> GatewayError:
+        """The error with the provider's name. What the gateway could not read is the provider's fault by now."""
+        error.provider = self._name
+        if (
+            attempt is not None
+            and attempt.status is not None
+            and 200 <= attempt.status < 300
+            and error.provider_status is None
+            and error.reason == errors_pb2.ERROR_REASON_INVALID_REQUEST
+        ):
+            _log.warning("provider %s: an answer cannot be read: %s", self._name, error.message)
+            return provider_failed(
+                f"The provider's answer cannot be read: {error.message}", provider=self._name, status=attempt.status
+            )
+        return error
+
+
+async def _events(reply: Reply, reader: sse.Reader) -> AsyncGenerator[list[sse.Event], None]:
+    """The events of a stream; those that arrived together, together."""
+    async for chunk in reply.chunks():
+        events = reader.feed(chunk)
+        if events:
+            yield events
+    events = reader.end()
+    if events:
+        yield events
+
+
+async def _read(reply: Reply, most: int) -> bytes | None:
+    """The whole body; None where it is larger than `most` bytes."""
+    pieces: list[bytes] = []
+    size = 0
+    async for chunk in reply.chunks():
+        size += len(chunk)
+        if size > most:
+            return None
+        pieces.append(chunk)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -1,0 +1,54 @@
+"""OpenAI, and every server that speaks its Chat Completions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from trunkline.call import Loss
+from trunkline.dialects import openai
+from trunkline.dialects.openai.profile import Profile
+from trunkline.dialects.wire import Json, Object
+from trunkline.errors import GatewayError
+from trunkline.providers.http import HttpProvider, StreamDecoder
+from trunkline.providers.transport import Transport
+from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
+
+
+class OpenAIProvider(HttpProvider):
+    """One server; `profile` tells how it differs from the others."""
+
+    def __init__(
+        self, name: str, transport: Transport, headers: Mapping[str, str], profile: Profile, models: Sequence[str] = ()
+    ) -> None:
+        super().__init__(name, transport, headers, models)
+        self._profile = profile
+
+    def path(self, model: str, *, stream: bool) -> str:
+        return "/chat/completions"
+
+    def encode_request(self, request: ChatRequest, losses: list[Loss]) -> dict[str, Json]:
+        return openai.encode_request(request, self._profile, losses)
+
+    def address(self, wire: dict[str, Json], model: str, *, stream: bool) -> None:
+        wire["model"] = model
+        if stream:
+            wire["stream"] = True
+            options = wire.get("stream_options")
+            wire["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+
+    def decode_response(self, wire: Object) -> ChatResponse:
+        return openai.decode_response(wire)
+
+    def stream_decoder(self) -> StreamDecoder:
+        return openai.StreamDecoder()
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+        return openai.decode_error(status, headers, body)
+
+    def decode_models(self, wire: Json) -> list[str]:
+        items = wire.get("data") if isinstance(wire, dict) else wire
+        return [
+            item["id"]
+            for item in (items if isinstance(items, list) else ())
+            if isinstance(item, dict) and isinstance(item.get("id"), str)
+        ]
