@@ -40,18 +40,18 @@ class Checkup(NamedTuple):
         return all(finding.well for finding in (*self.addresses, *self.providers))
 
 
-async def examine(config: Config, timeout: float) -> Checkup:
-    """Look at everything at once. A provider that does not answer in `timeout` seconds is given up."""
+async def examine(config: Config, patience: float) -> Checkup:
+    """Look at everything at once. A provider that does not answer in `patience` seconds is given up."""
     addresses = asyncio.gather(
         _address("gRPC", "grpc.address", config.grpc.address, config.grpc.tls),
         _address("HTTP", "http.address", config.http.address, config.http.tls),
     )
     providers = await build_providers(config)
     try:
-        found = await asyncio.gather(*(_provider(each, config, timeout) for each in providers.values()))
+        found = await asyncio.gather(*(_provider(each, config, patience) for each in providers.values()))
     finally:
         await asyncio.gather(*(each.close() for each in providers.values()))
-    return Checkup(await addresses, found)
+    return Checkup(list(await addresses), found)
 
 
 async def _address(wire: str, setting: str, address: Address, tls: TlsConfig | None) -> Finding:
@@ -77,15 +77,15 @@ def _dialled(address: Address) -> str:
     return str(Address(everywhere.get(address.host, address.host), address.port))
 
 
-async def _provider(provider: Provider, config: Config, timeout: float) -> Finding:
+async def _provider(provider: Provider, config: Config, patience: float) -> Finding:
     settings = config.providers.get(provider.name)
     kind, base_url = (settings.kind, settings.base_url or "") if settings is not None else (provider.name, "")
     started = time.monotonic()
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(patience):
             models = await provider.list_models()
     except TimeoutError:
-        error = GatewayError(errors_pb2.ERROR_REASON_PROVIDER_TIMEOUT, f"No answer in {timeout:g} seconds.")
+        error = GatewayError(errors_pb2.ERROR_REASON_PROVIDER_TIMEOUT, f"No answer in {patience:g} seconds.")
     except GatewayError as raised:
         error = raised
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any, Final
 
 import httpx
@@ -17,6 +16,7 @@ from trunkline.config.address import Address
 from trunkline.core.grammar import Grammar
 from trunkline.core.status import error_of
 from trunkline.dialects import openai, sse
+from trunkline.dialects.openai.errors import retry_after
 from trunkline.dialects.wire import Object, dumps, loads
 from trunkline.errors import TABLE, GatewayError
 from trunkline.v1 import errors_pb2
@@ -59,18 +59,17 @@ class HttpClient:
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """The answer as it is written."""
         body = {**_encode(request), "stream": True, "stream_options": {"include_usage": True}}
-        reader, decoder, grammar = sse.Reader(), openai.StreamDecoder(), Grammar()
+        reader, steps = sse.Reader(), _Steps()
         async with self._send("POST", _CHAT, body) as response:
             async for chunk in response.aiter_bytes():
                 for received in reader.feed(chunk):
-                    _raise_error(received.data)
-                    for event in decoder.feed(received.data):
-                        grammar.feed(event)
+                    for event in steps.of(received.data):
                         yield event
-            for event in decoder.end():
-                grammar.feed(event)
+        for received in reader.end():
+            for event in steps.of(received.data):
                 yield event
-            grammar.end()
+        for event in steps.end():
+            yield event
 
     async def models(self) -> ListModelsResponse:
         """Every model, in one page."""
@@ -78,7 +77,7 @@ class HttpClient:
         while True:
             page = ListModelsResponse()
             query = f"?page_token={whole.next_page_token}" if whole.next_page_token else ""
-            async with self._send("GET", _MODELS + query, None, timeout=LIST_SECONDS) as response:
+            async with self._send("GET", _MODELS + query, None, seconds=LIST_SECONDS) as response:
                 body = await self._read(response)
             try:
                 json_format.Parse(body, page, ignore_unknown_fields=True)
@@ -95,13 +94,13 @@ class HttpClient:
 
     @asynccontextmanager
     async def _send(
-        self, method: str, path: str, body: dict[str, Any] | None, timeout: float | None = None
+        self, method: str, path: str, body: dict[str, Any] | None, seconds: float | None = None
     ) -> AsyncIterator[httpx.Response]:
         """The response to a request, its body still to be read; one that says no is raised."""
         content = None if body is None else dumps(body)
         headers = {} if body is None else {"content-type": "application/json"}
         try:
-            limit = httpx.Timeout(timeout, connect=CONNECT_SECONDS)
+            limit = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
             async with self._http.stream(method, path, content=content, headers=headers, timeout=limit) as response:
                 if response.status_code != 200:
                     raise self._error(response, await self._read(response))
@@ -129,7 +128,7 @@ class HttpClient:
             return self._no_gateway(response)
         if isinstance(wire.get("error"), dict):
             error = _decode_error(wire["error"], response.status_code)
-            error.retry_after = _retry_after(response.headers.get("retry-after", ""))
+            error.retry_after = retry_after(response.headers)
             return error
         try:
             status = json_format.ParseDict(wire, status_pb2.Status(), ignore_unknown_fields=True)
@@ -148,13 +147,32 @@ def _encode(request: ChatRequest) -> dict[str, Any]:
     return openai.encode_request(request, _PROFILE)
 
 
-def _raise_error(data: bytes) -> None:
-    """Raise the error that an event of a stream tells of, where it does."""
-    if b'"error"' not in data[:64]:
-        return
-    wire = loads(data)
-    if isinstance(wire, dict) and isinstance(wire.get("error"), dict):
-        raise _decode_error(wire["error"], None)
+class _Steps:
+    """The chunks of one stream as events, in legal order to the very end."""
+
+    def __init__(self) -> None:
+        self._decoder = openai.StreamDecoder()
+        self._grammar = Grammar()
+
+    def of(self, data: bytes) -> list[ChatEvent]:
+        """The events of a chunk. Raises the error that it tells of, where it does."""
+        if b'"error"' in data[:64]:
+            # The decoder reads the errors of providers; this one is the gateway's own.
+            wire = loads(data)
+            if isinstance(wire, dict) and isinstance(wire.get("error"), dict):
+                raise _decode_error(wire["error"], None)
+        return self._legal(self._decoder.feed(data))
+
+    def end(self) -> list[ChatEvent]:
+        """The events that the end means. Raises `GatewayError` where the answer is not whole."""
+        events = self._legal(self._decoder.end())
+        self._grammar.end()
+        return events
+
+    def _legal(self, events: list[ChatEvent]) -> list[ChatEvent]:
+        for event in events:
+            self._grammar.feed(event)
+        return events
 
 
 def _decode_error(wire: dict[str, Any], status: int | None) -> GatewayError:
@@ -172,10 +190,6 @@ def _reason(kind: object, code: object, status: int | None) -> ErrorReason.Value
         if (row.openai_type, row.openai_code) == (kind, code) and status in (None, row.http):
             return reason
     return next((reason for reason, row in TABLE.items() if row.http == status), errors_pb2.ERROR_REASON_INTERNAL)
-
-
-def _retry_after(header: str) -> timedelta | None:
-    return timedelta(seconds=int(header)) if header.isascii() and header.isdigit() and len(header) < 9 else None
 
 
 def _cause(error: Exception) -> str:

@@ -28,7 +28,7 @@ _START: Final = {
 
 
 def diagnose(error: GatewayError, name: str, kind: str = "", base_url: str = "") -> Diagnosis:
-    """What `error`, with which the provider `name` failed, comes from. `base_url` is empty where its kind decides it."""
+    """What the failure of the provider `name` comes from. `base_url` is empty where its kind decides it."""
     setting = f"`providers.{name}.base_url`"
     at = f" ({base_url})" if base_url else ""
     for cause in _chain(error):
@@ -60,7 +60,7 @@ def diagnose(error: GatewayError, name: str, kind: str = "", base_url: str = "")
         case errors_pb2.ERROR_REASON_PROVIDER_TIMEOUT:
             return Diagnosis(
                 "no answer in time",
-                f"Check {setting}{at}, and that no firewall or proxy stands between; an overloaded server may need longer.",
+                f"Check {setting}{at}, and that no firewall stands between; a busy server may need a longer --timeout.",
             )
         case errors_pb2.ERROR_REASON_PROVIDER_UNAUTHENTICATED:
             return _bad_key(name)
