@@ -11,7 +11,8 @@ from contract.installed import Installed
 
 def contents(wheel: Path) -> set[str]:
     """The files of a wheel, without its own records."""
-    return {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
 
 
 def test_the_contract_is_a_wheel_of_its_own(root: Path, contracts: Installed) -> None:
@@ -36,9 +37,13 @@ def test_the_contract_works_alone(contracts: Installed) -> None:
 
 
 def test_the_server_is_a_wheel(root: Path, build: Callable[[Path], Path]) -> None:
-    """It holds every module of the server, and neither the contract nor a test."""
-    names = contents(build(root))
+    """It holds every module of the server and the OpenAPI document, and neither the contract nor a test."""
+    wheel = build(root)
+    names = contents(wheel)
     server = root / "server"
     modules = {str(path.relative_to(server)) for path in server.rglob("*.py")}
     assert modules <= names
     assert {name for name in names if not name.startswith("trunkline/") or name.startswith("trunkline/v1/")} == set()
+    with zipfile.ZipFile(wheel) as archive:
+        document = archive.read("trunkline/web/openapi/openapi.json")
+    assert document == (root / "gen/openapi/openapi.json").read_bytes()
