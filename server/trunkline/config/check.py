@@ -1,0 +1,87 @@
+"""The rules that tie one setting to another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from pydantic import SecretStr
+
+from trunkline.config.address import Address
+from trunkline.config.known import DISCOVERABLE, EMBEDDED
+from trunkline.config.problem import Path, Problem, dotted, near_miss
+
+_TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
+
+
+def cross_check(config: object) -> Iterator[Problem]:
+    """What is inconsistent in `config`: the models, or the plain data from which they are to be made.
+
+    Plain data may be wrong in any way: what has not the right shape is passed over here, since the models tell of it.
+    """
+    yield from _targets(config)
+    yield from _same_keys(config)
+    if _get(config, "keys") in (None, []):
+        yield from _public(config)
+
+
+def unknown_kinds(config: object, kinds: Collection[str]) -> Iterator[Problem]:
+    """The providers of a kind that does not exist."""
+    for name, provider in _items(_get(config, "providers")):
+        kind = _get(provider, "kind")
+        if isinstance(kind, str) and kind not in kinds:
+            hint = near_miss(kind, kinds) or f"; there are {', '.join(f'`{known}`' for known in sorted(kinds))}"
+            yield Problem(("providers", name, "kind"), "must be a kind of provider", kind, shown=True, hint=hint)
+
+
+def _targets(config: object) -> Iterator[Problem]:
+    providers = _get(config, "providers") or {}
+    if not isinstance(providers, Mapping):
+        return
+    known = {EMBEDDED, *(name for name in providers if isinstance(name, str))}
+    if str(_get(config, "discover")).lower() in _TRUE:
+        known |= DISCOVERABLE
+    for name, model in _items(_get(config, "models")):
+        for index, target in _elements(_get(model, "targets")):
+            provider, slash, rest = target.partition("/") if isinstance(target, str) else ("", "", "")
+            if provider and slash and rest and provider not in known:
+                path: Path = ("models", name, "targets", index)
+                message = "must be `provider/model` with a provider that is configured"
+                yield Problem(path, message, target, shown=True, hint=near_miss(provider, known))
+
+
+def _same_keys(config: object) -> Iterator[Problem]:
+    first: dict[tuple[str, str], Path] = {}
+    for index, key in _elements(_get(config, "keys")):
+        for field in ("name", "key"):
+            value = _get(key, field)
+            text = value.get_secret_value() if isinstance(value, SecretStr) else value
+            if isinstance(text, str):
+                path: Path = ("keys", index, field)
+                other = first.setdefault((field, text), path)
+                if other != path:
+                    yield Problem(path, f"must differ from `{dotted(other)}`")
+
+
+def _public(config: object) -> Iterator[Problem]:
+    for surface in ("http", "grpc"):
+        value = _get(_get(config, surface), "address")
+        try:
+            address = value if isinstance(value, Address) else Address.parse(str(value))
+        except ValueError:
+            continue
+        if not address.loopback:
+            hint = f": add an entry to `keys`, or listen on 127.0.0.1:{address.port}"
+            message = "must be a loopback address while there are no `keys`"
+            yield Problem((surface, "address"), message, address, shown=True, hint=hint)
+
+
+def _get(node: object, name: str) -> object:
+    return node.get(name) if isinstance(node, Mapping) else getattr(node, name, None)
+
+
+def _items(node: object) -> list[tuple[str, object]]:
+    return [(name, value) for name, value in node.items() if isinstance(name, str)] if isinstance(node, Mapping) else []
+
+
+def _elements(node: object) -> list[tuple[int, object]]:
+    return list(enumerate(node)) if isinstance(node, list) else []

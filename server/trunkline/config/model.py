@@ -1,0 +1,242 @@
+"""What can be configured: the settings, their defaults, their bounds and their meaning."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from trunkline.config.address import Address
+from trunkline.config.check import cross_check
+from trunkline.config.values import (
+    Count,
+    Grace,
+    Headers,
+    ListenAddress,
+    ProviderName,
+    Ratio,
+    Seconds,
+    Target,
+    Text,
+    Token,
+    Url,
+)
+
+_MIB = 1024 * 1024
+
+
+class Section(BaseModel):
+    """A group of settings. A setting that is null has its default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: Any) -> Any:
+        # A heading whose every line is commented out is null in YAML.
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if value is not None or name not in cls.model_fields}
+
+
+class TlsConfig(Section):
+    """TLS at a listening address. Paths are relative to the working directory."""
+
+    certificate: FilePath = Field(description="The certificate chain to present, a PEM file.")
+    private_key: FilePath = Field(description="The certificate's private key, a PEM file without a password.")
+    client_ca: FilePath | None = Field(
+        default=None,
+        description="The authorities of client certificates, a PEM file. Where it is set, a client must present a "
+        "certificate that one of them signed (mutual TLS).",
+    )
+
+
+class HttpConfig(Section):
+    """The HTTP surfaces: OpenAI-compatible, native, metrics."""
+
+    address: ListenAddress = Field(
+        default=Address("127.0.0.1", 8080),
+        description="Where to listen. Other machines can reach the gateway only where this is not a loopback address, "
+        "which needs `keys`. Port 0 takes any free port. In YAML an IPv6 address needs quotes.",
+    )
+    max_body_bytes: Count = Field(
+        default=64 * _MIB, description="The largest request body taken, in bytes; above it, 413."
+    )
+    body_timeout: Seconds = Field(
+        default=30.0, description="Seconds within which a whole request body must have arrived."
+    )
+    keep_alive: Seconds = Field(
+        default=15.0,
+        description="Seconds of silence in a stream after which a comment line is sent, so that proxies in between "
+        "keep the connection open.",
+    )
+    tls: TlsConfig | None = Field(default=None, description="Serves HTTPS instead of HTTP.")
+
+
+class GrpcConfig(Section):
+    """The gRPC surface."""
+
+    address: ListenAddress = Field(
+        default=Address("127.0.0.1", 50051), description="Where to listen; as `http.address` in everything."
+    )
+    max_message_bytes: Count = Field(
+        default=64 * _MIB, description="The largest message taken or sent, in bytes; above it, RESOURCE_EXHAUSTED."
+    )
+    keepalive_time: Seconds = Field(
+        default=60.0,
+        description="Seconds without traffic after which the server pings a client to see whether it is there.",
+    )
+    keepalive_timeout: Seconds = Field(
+        default=20.0, description="Seconds to wait for the answer to such a ping before the connection is closed."
+    )
+    min_ping_interval: Seconds = Field(
+        default=10.0,
+        description="Seconds that a client must leave between its own pings; one that sends more is sent away.",
+    )
+    max_connection_age: Seconds | None = Field(
+        default=None,
+        description="Seconds after which a client is asked to connect anew, so that load balancers can spread calls; "
+        "running calls end in peace. Without it a connection lives as long as the client wants.",
+    )
+    tls: TlsConfig | None = Field(default=None, description="Serves gRPC over TLS instead of in the clear.")
+
+
+class ProviderConfig(Section):
+    """A service that answers conversations, under the name that requests use."""
+
+    kind: Text = Field(description="What the provider is, such as `openai`, `openai-compatible` or `ollama`.")
+    base_url: Url | None = Field(
+        default=None,
+        description="The URL that the API's paths are below, such as `https://api.openai.com/v1`. Most kinds know "
+        "their own.",
+    )
+    api_key: Token | None = Field(default=None, description="The key to present to the provider.")
+    timeout: Seconds = Field(
+        default=600.0,
+        description="The longest silence taken from the provider, in seconds: before its first byte and between any "
+        "two. Not a bound on the whole answer; callers set that by their deadline.",
+    )
+    connect_timeout: Seconds = Field(default=10.0, description="Seconds within which a connection must be made.")
+    headers: Headers = Field(
+        default_factory=dict, description="Headers to add to each request. Their values are treated as secrets."
+    )
+    models: list[Text] = Field(
+        default_factory=list,
+        description="The provider's models to list where it cannot be asked for them. A model that is not listed can "
+        "be called all the same.",
+    )
+    list_models: bool | None = Field(
+        default=None, description="Whether to ask the provider for its models; by default as its kind allows."
+    )
+
+
+class ModelConfig(Section):
+    """A public name for models of providers."""
+
+    targets: list[Target] = Field(
+        min_length=1,
+        description="What answers to the name, each as `provider/model`. The first is asked; the next only where that "
+        "fails in a way that another target may not.",
+    )
+
+
+class KeyConfig(Section):
+    """A key by which a caller is known."""
+
+    name: Text = Field(description="The caller's name, in records and metrics. Must be unique.")
+    key: Token = Field(
+        description="The secret that the caller presents, as `Authorization: Bearer ...`. Must be unique."
+    )
+
+
+class LimitsConfig(Section):
+    """The most that one request may hold."""
+
+    messages: Count = Field(default=8192, description="Messages in a request.")
+    tools: Count = Field(default=512, description="Tools in a request.")
+
+
+class LogConfig(Section):
+    """The log, on standard error."""
+
+    format: Literal["auto", "human", "json"] = Field(
+        default="auto",
+        description="`human` lines or one `json` object a line; `auto` is `human` on a terminal, else `json`.",
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least weight that is logged."
+    )
+
+
+class MetricsConfig(Section):
+    """Prometheus metrics."""
+
+    address: ListenAddress | None = Field(
+        default=None, description="An address of its own for `/metrics`. Without it they are served at `http.address`."
+    )
+
+
+class TracingConfig(Section):
+    """OpenTelemetry traces, without prompts or answers."""
+
+    endpoint: Url | None = Field(
+        default=None,
+        description="The collector's OTLP/HTTP URL, such as `http://127.0.0.1:4318/v1/traces`. Without it there are "
+        "no traces.",
+    )
+    headers: Headers = Field(
+        default_factory=dict, description="Headers to send to the collector. Their values are treated as secrets."
+    )
+    sample_ratio: Ratio = Field(
+        default=1.0, description="The share of calls to trace, where the caller's own trace does not decide it."
+    )
+    service_name: Text = Field(default="trunkline", description="The name of this service in the traces.")
+
+
+class Config(Section):
+    """Everything that can be configured."""
+
+    http: HttpConfig = Field(default=HttpConfig(), description="The HTTP surfaces: OpenAI-compatible, native, metrics.")
+    grpc: GrpcConfig = Field(default=GrpcConfig(), description="The gRPC surface.")
+    providers: dict[ProviderName, ProviderConfig] = Field(
+        default_factory=dict,
+        description="The providers, by name. Requests may name a model as `provider/model` or `provider:model`, so a "
+        "name holds neither `/` nor `:`.",
+    )
+    models: dict[Text, ModelConfig] = Field(
+        default_factory=dict, description="Public names of models, and what answers to them."
+    )
+    keys: list[KeyConfig] = Field(
+        default_factory=list,
+        description="The keys that callers must present one of. Without any, everyone who can reach the gateway may "
+        "use it, so it then listens on loopback addresses only.",
+    )
+    limits: LimitsConfig = Field(default=LimitsConfig(), description="The most that one request may hold.")
+    log: LogConfig = Field(default=LogConfig(), description="The log, on standard error.")
+    metrics: MetricsConfig = Field(default=MetricsConfig(), description="Prometheus metrics.")
+    tracing: TracingConfig = Field(
+        default=TracingConfig(), description="OpenTelemetry traces, without prompts or answers."
+    )
+    discover: bool = Field(
+        default=False,
+        description="Whether to add the providers whose keys are in the environment, and those that answer on the "
+        "usual ports of this machine. Without a configuration file the default is true.",
+    )
+    shutdown_grace: Grace = Field(
+        default=30.0, description="Seconds that running calls have to end when the gateway is told to stop."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = [
+            InitErrorDetails(
+                type=PydanticCustomError("inconsistent", "{text}", {"text": problem.text()}),
+                loc=problem.path,
+                input=None,
+            )
+            for problem in cross_check(self)
+        ]
+        if problems:
+            raise ValidationError.from_exception_data("Config", problems)
+        return self

@@ -1,0 +1,106 @@
+"""The sorts of value that a setting takes, each with its syntax and bounds.
+
+A `shown` error may be told with the value found; a `hidden` one may not, since that may be a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError
+
+from trunkline.config.address import Address
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
+
+
+def _address(value: object) -> Address:
+    if isinstance(value, Address):
+        return value
+    try:
+        return Address.parse(str(value))
+    except ValueError:
+        raise PydanticCustomError("shown", "must be `host:port`, such as 127.0.0.1:8080 or [::1]:8080") from None
+
+
+def _number(value: object) -> object:
+    # YAML reads `on` and `yes` as booleans, which would pass for 1.
+    if isinstance(value, bool):
+        raise PydanticCustomError("shown", "must be a number")
+    return value
+
+
+def _url(value: str) -> str:
+    # What is no URL may be a secret that went into the wrong line, so the value is not shown.
+    try:
+        url = urlsplit(value)
+        whole = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        whole = False
+    if not whole or not _VISIBLE.fullmatch(value):
+        raise PydanticCustomError("hidden", "must be an http:// or https:// URL")
+    if url.username is not None or url.password is not None:
+        raise PydanticCustomError("hidden", "must not hold a user or password: use `api_key` or `headers`")
+    if url.query or url.fragment:
+        raise PydanticCustomError("hidden", "must not have a `?` or `#` part")
+    return value.rstrip("/")
+
+
+def _provider_name(value: str) -> str:
+    if not _VISIBLE.fullmatch(value) or "/" in value or ":" in value:
+        raise PydanticCustomError("hidden", "a provider's name must not be empty or hold `/`, `:`, spaces or non-ASCII")
+    return value
+
+
+def _target(value: str) -> str:
+    provider, _, model = value.partition("/")
+    if not provider or not model:
+        raise PydanticCustomError("shown", "must be `provider/model`")
+    return value
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if not _VISIBLE.fullmatch(value.get_secret_value()):
+        raise PydanticCustomError("hidden", "must be visible ASCII characters without spaces, and not empty")
+    return value
+
+
+def _header_name(value: str) -> str:
+    if not _HEADER_NAME.fullmatch(value):
+        raise PydanticCustomError("hidden", "the name of a header must be letters, digits and dashes")
+    return value
+
+
+def _header_value(value: SecretStr) -> SecretStr:
+    if not _HEADER_VALUE.fullmatch(value.get_secret_value()):
+        raise PydanticCustomError("hidden", "must be one line of ASCII without spaces at its ends, and not empty")
+    return value
+
+
+ListenAddress = Annotated[Address, PlainValidator(_address), PlainSerializer(str)]
+Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=1_000_000)]
+Grace = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1_000_000)]
+Ratio = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=2**31 - 1)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+Url = Annotated[str, AfterValidator(_url)]
+ProviderName = Annotated[str, AfterValidator(_provider_name)]
+Target = Annotated[str, AfterValidator(_target)]
+Token = Annotated[SecretStr, AfterValidator(_token)]
+Headers = dict[
+    Annotated[str, AfterValidator(_header_name)],
+    Annotated[SecretStr, AfterValidator(_header_value)],
+]
