@@ -1,0 +1,185 @@
+"""Where every object is made and joined, and a running gateway is started, reloaded and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from trunkline.access.keys import Keys
+from trunkline.config.discover import discover
+from trunkline.config.model import Config, ProviderConfig
+from trunkline.config.problem import ConfigError
+from trunkline.core.check import Limits
+from trunkline.core.entry import Entry
+from trunkline.core.gateway import Gateway
+from trunkline.observe.setup import Observers
+from trunkline.providers.base import Provider
+from trunkline.providers.build import build_providers
+from trunkline.routing.listing import Listing
+from trunkline.routing.resolve import Routes
+from trunkline.rpc.server import RpcServer
+from trunkline.v1 import chat_pb2, models_pb2
+from trunkline.web.server import MetricsServer, WebServer
+
+_log = logging.getLogger("trunkline")
+
+SERVICES: Final[tuple[ServiceDescriptor, ...]] = (
+    chat_pb2.DESCRIPTOR.services_by_name["ChatService"],
+    models_pb2.DESCRIPTOR.services_by_name["ModelService"],
+)
+"""The services that the native HTTP surface serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What one configuration makes: replaced as a whole when it is reloaded."""
+
+    config: Config
+    providers: Mapping[str, Provider]
+    gateway: Gateway
+    keys: Keys
+
+    async def close(self) -> None:
+        """Wait for the running calls, then close every connection to a provider."""
+        await self.gateway.drained()
+        for provider in self.providers.values():
+            await provider.close()
+
+
+async def build(config: Config, environ: Mapping[str, str]) -> House:
+    """Make what `config` describes. Raises `ConfigError`."""
+    settings = await discover(config, environ)
+    models = {name: model.targets for name, model in config.models.items()}
+    try:
+        providers = build_providers(settings)
+        routes = Routes(providers, models)
+    except ValueError as error:
+        raise ConfigError([str(error)]) from None
+    asked = [provider for name, provider in providers.items() if _is_asked(settings[name], config)]
+    limits = Limits(messages=config.limits.messages, tools=config.limits.tools)
+    gateway = Gateway(routes.resolve, Listing(models, asked), limits)
+    return House(config, providers, gateway, Keys((key.name, key.key.get_secret_value()) for key in config.keys))
+
+
+def _is_asked(settings: ProviderConfig, config: Config) -> bool:
+    """Whether a provider's models are listed: by default where the configuration names none itself."""
+    return settings.list_models if settings.list_models is not None else not config.models
+
+
+class App:
+    """A running gateway."""
+
+    def __init__(self, load: Callable[[], Config], environ: Mapping[str, str]) -> None:
+        self._load = load
+        self._environ = environ
+        self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, ready: Callable[[Config, Mapping[str, Provider], int, int], None]) -> None:
+        """Serve until told to stop; `ready` is told the ports for HTTP and gRPC. Raises `ConfigError` and `OSError`."""
+        config = self._load()
+        house = await build(config, self._environ)
+        observers = _observers(config)
+        self._metrics = observers.metrics
+        self._house = house
+        self._entry = Entry(house.gateway, house.keys.authenticate, observers.observers)
+        own_metrics = config.metrics.address
+        render = observers.metrics.render
+        web = WebServer(
+            self._entry,
+            config.http,
+            SERVICES,
+            metrics=render if own_metrics is None else None,
+            shutdown_grace=config.shutdown_grace,
+        )
+        rpc = RpcServer(self._entry, config.grpc)
+        metrics = None if own_metrics is None else MetricsServer(own_metrics, render)
+        try:
+            http_port = await web.start()
+            grpc_port = await rpc.start()
+            if metrics is not None:
+                await metrics.start()
+            self._listen_to_signals()
+            ready(config, house.providers, http_port, grpc_port)
+            await self._stopping.wait()
+            _log.info("stopping: running calls have %g seconds", config.shutdown_grace)
+            web.drain()
+        finally:
+            await asyncio.gather(web.stop(), rpc.stop(config.shutdown_grace))
+            if metrics is not None:
+                await metrics.stop()
+            await self._house.close()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            await asyncio.to_thread(observers.close)
+
+    def stop(self) -> None:
+        """Take no more calls, and end when the running ones have, or when their grace is over."""
+        self._stopping.set()
+
+    async def reload(self) -> bool:
+        """Read the configuration anew, for every later call; running ones keep theirs. Keeps the old one where the new
+        one is refused, and tells whether it was taken."""
+        async with self._reloading:
+            old = self._house
+            try:
+                config = await asyncio.to_thread(self._load)
+                new = await build(config, self._environ)
+            except ConfigError as error:
+                _log.error("reload: the configuration is refused and the old one stays:\n%s", error)
+                return False
+            for name in ("http", "grpc", "metrics", "log", "tracing"):
+                if getattr(config, name) != getattr(old.config, name):
+                    _log.warning("reload: a change of `%s` needs a restart", name)
+            self._house = new
+            self._entry.replace(new.gateway, new.keys.authenticate)
+            self._metrics.know(config.models)
+            self._spawn(old.close())
+            _log.info("reload: the new configuration is in force")
+            return True
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload()))
+
+    async def _reload(self) -> None:
+        try:
+            await self.reload()
+        except Exception:  # noqa: BLE001 - a reload that fails must not stop the gateway
+            _log.exception("reload: failed, and the old configuration stays")
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def serve(
+    load: Callable[[], Config],
+    ready: Callable[[Config, Mapping[str, Provider], int, int], None] = lambda *_: None,
+) -> None:
+    """Run a gateway with the configuration that `load` reads. Raises `ConfigError` and `OSError`."""
+    await App(load, os.environ).run(ready)
+
+
+def _observers(config: Config) -> Observers:
+    headers = {name: value.get_secret_value() for name, value in config.tracing.headers.items()}
+    return Observers(
+        log_format=config.log.format,
+        log_level=config.log.level,
+        known_models=config.models,
+        tracing_endpoint=str(config.tracing.endpoint or ""),
+        tracing_headers=headers,
+        tracing_sample_ratio=config.tracing.sample_ratio,
+        tracing_service_name=config.tracing.service_name,
+    )

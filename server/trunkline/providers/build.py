@@ -1,0 +1,49 @@
+"""Providers from their configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from trunkline.config.model import ProviderConfig
+from trunkline.dialects.openai.profile import Profile
+from trunkline.providers.aiohttp_transport import AiohttpTransport
+from trunkline.providers.base import Provider
+from trunkline.providers.compatible import PRESETS, Preset
+from trunkline.providers.openai import OpenAIProvider
+from trunkline.providers.sim.transport import SimTransport
+
+
+def _compatible(preset: Preset) -> Callable[[str, ProviderConfig], Provider]:
+    def make(name: str, config: ProviderConfig) -> Provider:
+        base_url = str(config.base_url) if config.base_url is not None else preset.base_url
+        if not base_url:
+            raise ValueError(f"`providers.{name}.base_url` is required for the kind `{config.kind}`.")
+        if config.api_key is None and preset.needs_key and config.base_url is None:
+            raise ValueError(f"`providers.{name}.api_key` is required for the kind `{config.kind}`.")
+        headers = {key.lower(): value.get_secret_value() for key, value in config.headers.items()}
+        if config.api_key is not None:
+            headers.setdefault(preset.key_header, preset.key_prefix + config.api_key.get_secret_value())
+        transport = AiohttpTransport(base_url, timeout=config.timeout, connect_timeout=config.connect_timeout)
+        return OpenAIProvider(name, transport, headers, preset.profile, config.models)
+
+    return make
+
+
+def _sim(name: str, config: ProviderConfig) -> Provider:
+    return OpenAIProvider(name, SimTransport(), {}, Profile(), config.models)
+
+
+_MAKERS: Final[dict[str, Callable[[str, ProviderConfig], Provider]]] = {
+    **{kind: _compatible(preset) for kind, preset in PRESETS.items()},
+    "sim": _sim,
+}
+
+KINDS: Final = frozenset(_MAKERS)
+"""Every kind of provider there is."""
+
+
+def build_providers(configs: Mapping[str, ProviderConfig]) -> dict[str, Provider]:
+    """Make each provider; nothing is connected yet. Raises `ValueError`, naming the setting, where one lacks what its
+    kind needs."""
+    return {name: _MAKERS[config.kind](name, config) for name, config in configs.items()}

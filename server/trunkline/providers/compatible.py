@@ -1,0 +1,60 @@
+"""The servers that speak OpenAI's language, a row for each: a new one is a new row, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from trunkline.dialects.openai.profile import OPENAI, Profile
+
+_DEFAULT: Final = Profile()
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What is known of one kind of server.
+
+    `base_url` is empty where each installation has its own. `key_header` carries the key, after `key_prefix`.
+    `needs_key` tells whether the server answers nobody without one.
+    """
+
+    base_url: str
+    profile: Profile = _DEFAULT
+    needs_key: bool = True
+    key_header: str = "authorization"
+    key_prefix: str = "Bearer "
+
+
+_LOCAL: Final = Profile(reasoning="reasoning_content")
+_SILENT: Final = Profile(reasoning=None, cache_control=False)
+"""Takes no reasoning back and refuses fields that it does not know."""
+
+PRESETS: Final[dict[str, Preset]] = {
+    "openai": Preset("https://api.openai.com/v1", OPENAI),
+    "openai-compatible": Preset("", needs_key=False),
+    "azure": Preset("", OPENAI, key_header="api-key", key_prefix=""),
+    "anthropic": Preset("https://api.anthropic.com/v1", _SILENT),
+    "gemini": Preset("https://generativelanguage.googleapis.com/v1beta/openai", _SILENT),
+    "mistral": Preset("https://api.mistral.ai/v1", _SILENT),
+    "deepseek": Preset("https://api.deepseek.com", Profile(cache_control=False)),
+    "groq": Preset("https://api.groq.com/openai/v1", _SILENT),
+    "xai": Preset("https://api.x.ai/v1", _SILENT),
+    "together": Preset("https://api.together.xyz/v1", _SILENT),
+    "fireworks": Preset("https://api.fireworks.ai/inference/v1", Profile(cache_control=False)),
+    "cerebras": Preset("https://api.cerebras.ai/v1", _SILENT),
+    "openrouter": Preset("https://openrouter.ai/api/v1", Profile(reasoning="reasoning")),
+    "perplexity": Preset("https://api.perplexity.ai", _SILENT),
+    "moonshot": Preset("https://api.moonshot.ai/v1", Profile(cache_control=False)),
+    "zai": Preset("https://api.z.ai/api/paas/v4", Profile(cache_control=False)),
+    "alibaba": Preset("https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
+    "nebius": Preset("https://api.studio.nebius.com/v1", _SILENT),
+    "novita": Preset("https://api.novita.ai/v3/openai", _SILENT),
+    "sambanova": Preset("https://api.sambanova.ai/v1", _SILENT),
+    "huggingface": Preset("https://router.huggingface.co/v1", _SILENT),
+    "vercel": Preset("https://ai-gateway.vercel.sh/v1", Profile(reasoning="reasoning")),
+    "ollama": Preset("http://127.0.0.1:11434/v1", _LOCAL, needs_key=False),
+    "vllm": Preset("http://127.0.0.1:8000/v1", _LOCAL, needs_key=False),
+    "lmstudio": Preset("http://127.0.0.1:1234/v1", _LOCAL, needs_key=False),
+    "llama-cpp": Preset("", _LOCAL, needs_key=False),
+}
+"""Kind -> what is known of it. A row's address and headers can be overridden by the configuration."""

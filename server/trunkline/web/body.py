@@ -1,0 +1,47 @@
+"""The body of a request, bounded in size and in time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from trunkline.dialects.wire import Json, loads
+from trunkline.errors import GatewayError, invalid_request
+from trunkline.v1 import errors_pb2
+
+
+async def read_body(request: web.Request, *, timeout: float) -> bytes:  # noqa: ASYNC109
+    """The whole body, which must arrive within `timeout` seconds. The application's `client_max_size` bounds it.
+
+    Raises `GatewayError`: REQUEST_TOO_LARGE, or INVALID_REQUEST where the body does not come or cannot be unpacked.
+    """
+    limit = request.client_max_size
+    if request.content_length is not None and request.content_length > limit:
+        raise _too_large(limit)
+    try:
+        if request.content.is_eof():
+            return await request.read()
+        async with asyncio.timeout(timeout):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large(limit) from None
+    except TimeoutError:
+        raise invalid_request(f"The request's body did not arrive within {timeout:g} seconds.") from None
+    except web.RequestPayloadError:
+        raise invalid_request("The request's body cannot be read: its encoding is broken.") from None
+
+
+async def read_object(request: web.Request, *, timeout: float) -> dict[str, Json]:  # noqa: ASYNC109
+    """The JSON object in the body. Raises `GatewayError` as `read_body`, and INVALID_REQUEST where there is none."""
+    body = await read_body(request, timeout=timeout)
+    if not body:
+        raise invalid_request("The request has no body; it must be a JSON object.")
+    value = loads(body)
+    if type(value) is not dict:
+        raise invalid_request("The request's body must be a JSON object.")
+    return value
+
+
+def _too_large(limit: int) -> GatewayError:
+    return GatewayError(errors_pb2.ERROR_REASON_REQUEST_TOO_LARGE, f"The request's body is larger than {limit} bytes.")

@@ -1,0 +1,100 @@
+"""What every call over HTTP has in common: it is opened, let in, answered or refused, and closed once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from aiohttp import web
+
+from trunkline.call import Call, LossKind, Surface
+from trunkline.core.entry import Entry
+from trunkline.core.gateway import Gateway
+from trunkline.dialects.wire import Json, dumps
+from trunkline.errors import GatewayError, internal
+
+_log = logging.getLogger("trunkline")
+
+Answer = Callable[[web.Request, Call, Gateway], Awaitable[web.StreamResponse]]
+"""What a surface does for one kind of request."""
+
+EncodeError = Callable[[GatewayError], Json]
+"""A dialect's error object."""
+
+
+class Exchange:
+    """Runs the calls of one surface."""
+
+    def __init__(self, entry: Entry, surface: Surface, encode_error: EncodeError) -> None:
+        self._entry = entry
+        self._surface: Surface = surface
+        self._encode_error = encode_error
+
+    def handler(self, answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """An aiohttp handler that answers by `answer`, whose `GatewayError` becomes the dialect's own."""
+        entry = self._entry
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            call = entry.open(self._surface, request.headers)
+            try:
+                return await answer(request, call, entry.admit(call, request.headers))
+            except GatewayError as error:
+                call.fail(error)
+                return self._refuse(error, call)
+            except (asyncio.CancelledError, ConnectionResetError):
+                call.cancel()
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever failed, the caller gets an answer in his dialect
+                call.fail(internal("The gateway failed; its log tells why."))
+                _log.exception("call %s failed in the gateway", call.id, exc_info=error)
+                return self._refuse(call.error or internal(""), call)
+            finally:
+                entry.close(call)
+
+        return handle
+
+    def error_text(self, error: GatewayError) -> bytes:
+        """The error object, as JSON text."""
+        return dumps(self._encode_error(error))
+
+    def _refuse(self, error: GatewayError, call: Call) -> web.Response:
+        headers = call_headers(call)
+        if error.retry_after is not None:
+            headers["retry-after"] = str(_seconds(error.retry_after))
+            headers["retry-after-ms"] = str(math.ceil(error.retry_after / timedelta(milliseconds=1)))
+        if not error.row.retry:
+            # OpenAI's and Anthropic's clients would otherwise repeat what cannot succeed.
+            headers["x-should-retry"] = "false"
+        return json_response(self.error_text(error), headers, status=error.row.http)
+
+
+def call_headers(call: Call) -> dict[str, str]:
+    """The headers that tell of a call: its id, who answered, and what the target could not take."""
+    headers = {"x-request-id": call.id}
+    if call.attempts:
+        headers["x-trunkline-provider"] = call.provider
+        losses = call.losses
+        if losses:
+            for kind in LossKind:
+                names = ", ".join(_token(loss.field) for loss in losses if loss.kind is kind)
+                if names:
+                    headers[f"x-trunkline-{kind.value}"] = names[:4096]
+    return headers
+
+
+def json_response(body: bytes, headers: dict[str, str], status: int = 200) -> web.Response:
+    """An answer in JSON."""
+    headers["content-type"] = "application/json"
+    return web.Response(body=body, status=status, headers=headers)
+
+
+def _token(name: str) -> str:
+    """A field's name as it may stand in a header: callers choose it, and could end the header with it."""
+    return "".join(char if "!" <= char <= "~" and char != "," else "?" for char in name[:128])
+
+
+def _seconds(delay: timedelta) -> int:
+    return max(0, math.ceil(delay.total_seconds()))

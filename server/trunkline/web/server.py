@@ -1,0 +1,154 @@
+"""The HTTP server: its routes, its settings, its start and its end."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from aiohttp import web
+from google.protobuf.descriptor import ServiceDescriptor
+
+from trunkline.config.address import Address
+from trunkline.config.model import HttpConfig, TlsConfig
+from trunkline.core.entry import Entry
+from trunkline.dialects.wire import dumps
+from trunkline.web.exchange import json_response
+from trunkline.web.native.routes import routes as native_routes
+from trunkline.web.openai import OpenAISurface
+from trunkline.web.openapi.document import document
+
+Render = Callable[[str], tuple[bytes, str]]
+"""An `accept` header -> the metrics and their content type."""
+
+_IDLE: Final = 75.0
+"""Seconds that a connection may stay idle: longer than the 60 of the usual proxies, which then close it first."""
+
+
+class WebServer:
+    """Serves the calls of `entry` over HTTP. Started and stopped once, on one event loop."""
+
+    def __init__(
+        self,
+        entry: Entry,
+        config: HttpConfig,
+        services: Sequence[ServiceDescriptor],
+        *,
+        metrics: Render | None,
+        shutdown_grace: float,
+    ) -> None:
+        self._config = config
+        self._draining = False
+        app = web.Application(client_max_size=config.max_body_bytes)
+        surface = OpenAISurface(entry, body_timeout=config.body_timeout, keep_alive=config.keep_alive)
+        app.add_routes(surface.routes())
+        app.add_routes(native_routes(entry, services))
+        app.router.add_get("/healthz", _healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/openapi.json", _openapi)
+        if metrics is not None:
+            app.add_routes([metrics_route(metrics)])
+        app.router.add_route("*", "/{path:.*}", _unknown)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=_IDLE,
+            lingering_time=2.0,
+            shutdown_timeout=shutdown_grace,
+        )
+
+    async def start(self) -> int:
+        """Listen, and give the port. Raises `OSError` where the address is taken or a certificate cannot be used."""
+        return await _listen(self._runner, self._config.address, self._config.tls)
+
+    def drain(self) -> None:
+        """Tell those who ask that no new calls should come."""
+        self._draining = True
+
+    async def stop(self) -> None:
+        """Take no more calls, and return when the running ones have ended, or were cancelled after the grace."""
+        self._draining = True
+        await self._runner.cleanup()
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        if self._draining:
+            return json_response(b'{"status":"draining"}', {}, status=503)
+        return json_response(b'{"status":"ok"}', {})
+
+
+class MetricsServer:
+    """Serves `/metrics` at an address of its own."""
+
+    def __init__(self, address: Address, metrics: Render) -> None:
+        self._address = address
+        app = web.Application()
+        app.add_routes([metrics_route(metrics)])
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+
+    async def start(self) -> int:
+        """Listen, and give the port. Raises `OSError` where the address is taken."""
+        return await _listen(self._runner, self._address, None)
+
+    async def stop(self) -> None:
+        """Stop at once."""
+        await self._runner.cleanup()
+
+
+def metrics_route(render: Render) -> web.RouteDef:
+    """The route of the metrics."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        body, content_type = render(request.headers.get("accept", ""))
+        return web.Response(body=body, headers={"content-type": content_type})
+
+    return web.get("/metrics", metrics)
+
+
+async def _listen(runner: web.AppRunner, address: Address, tls: TlsConfig | None) -> int:
+    await runner.setup()
+    context = None if tls is None else _context(tls)
+    site = web.TCPSite(runner, address.host, address.port, ssl_context=context, reuse_address=True)
+    try:
+        await site.start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    port: int = runner.addresses[0][1]
+    return port
+
+
+def _context(tls: TlsConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca)
+    context.load_cert_chain(tls.certificate, tls.private_key)
+    if tls.client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+async def _healthz(request: web.Request) -> web.Response:
+    return json_response(b'{"status":"ok"}', {})
+
+
+async def _openapi(request: web.Request) -> web.Response:
+    return json_response(document(), {})
+
+
+_METHODS: Final = {
+    "/chat/completions": "POST",
+    "/models": "GET, HEAD",
+}
+
+
+async def _unknown(request: web.Request) -> web.Response:
+    """The answer to what no route matches, in OpenAI's shape, whose clients are the likeliest to ask."""
+    allowed = _METHODS.get(request.path.removeprefix("/api").removeprefix("/v1"))
+    if allowed is not None and request.path.startswith(("/v1/", "/api/v1/")):
+        message, code, status = f"{request.path} takes {allowed}, not {request.method}.", "method_not_allowed", 405
+        headers = {"allow": allowed}
+    else:
+        path = request.path[:200]
+        message = f"Unknown request URL: {request.method} {path}. `/openapi.json` lists what there is."
+        code, status, headers = "unknown_url", 404, {}
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    return json_response(dumps({"error": error}), {**headers, "x-should-retry": "false"}, status=status)
