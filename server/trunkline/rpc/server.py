@@ -1,0 +1,95 @@
+"""The gRPC server: its services, its settings, its start and its end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from trunkline.config.model import GrpcConfig
+from trunkline.core.entry import Entry
+from trunkline.rpc.chat import ChatService
+from trunkline.rpc.exchange import Exchanges
+from trunkline.rpc.health import HealthService
+from trunkline.rpc.listen import check_address, refused
+from trunkline.rpc.models import ModelService
+from trunkline.rpc.tls import server_credentials
+from trunkline.v1 import chat_pb2, chat_pb2_grpc, models_pb2, models_pb2_grpc
+
+SERVICES: Final = (
+    chat_pb2.DESCRIPTOR.services_by_name["ChatService"].full_name,
+    models_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
+)
+"""The gateway's own services."""
+
+_HEALTH: Final = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+_IDENTITY: Final = 1
+"""The bit of the one message encoding that is taken: a compressed message could unfold to any size."""
+
+_ENDING: Final = 5.0
+"""Seconds that a cancelled RPC may take to let its provider go."""
+
+
+class RpcServer:
+    """Serves the calls of `entry` over gRPC. Started and stopped once, on one event loop."""
+
+    def __init__(self, entry: Entry, config: GrpcConfig) -> None:
+        self._config = config
+        self._exchanges = Exchanges(entry)
+        self._health = HealthService(SERVICES)
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> int:
+        """Listen, and give the port. Raises `OSError` where the address is taken or a certificate cannot be used."""
+        config = self._config
+        credentials = None if config.tls is None else server_credentials(config.tls)
+        await check_address(config.address)
+        server = grpc.aio.server(options=_options(config))
+        chat_pb2_grpc.add_ChatServiceServicer_to_server(ChatService(self._exchanges), server)
+        models_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._exchanges), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection((*SERVICES, _HEALTH, reflection.SERVICE_NAME), server)
+        try:
+            if credentials is None:
+                port = server.add_insecure_port(str(config.address))
+            else:
+                port = server.add_secure_port(str(config.address), credentials)
+        except RuntimeError as error:
+            raise refused(config.address, str(error)) from None
+        await server.start()
+        self._server = server
+        return port
+
+    async def stop(self, grace: float) -> None:
+        """Take no more calls, and return when the running ones have ended, or were cancelled after `grace` seconds."""
+        if self._server is None:
+            return
+        self._health.stop()
+        await self._server.stop(grace)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._exchanges.drained(), _ENDING)
+
+
+def _options(config: GrpcConfig) -> list[tuple[str, int]]:
+    options = [
+        ("grpc.so_reuseport", 0),
+        ("grpc.compression_enabled_algorithms_bitset", _IDENTITY),
+        ("grpc.max_receive_message_length", config.max_message_bytes),
+        ("grpc.max_send_message_length", config.max_message_bytes),
+        ("grpc.keepalive_time_ms", _milliseconds(config.keepalive_time)),
+        ("grpc.keepalive_timeout_ms", _milliseconds(config.keepalive_timeout)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _milliseconds(config.min_ping_interval)),
+    ]
+    if config.max_connection_age is not None:
+        options.append(("grpc.max_connection_age_ms", _milliseconds(config.max_connection_age)))
+    return options
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, min(round(seconds * 1000), 0x7FFFFFFF))
