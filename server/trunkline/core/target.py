@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from trunkline.providers.base import Provider
+from trunkline.core.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)

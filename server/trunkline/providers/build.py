@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from trunkline.config.model import ProviderConfig
+from trunkline.core.provider import Provider
 from trunkline.dialects.openai.profile import Profile
 from trunkline.providers.aiohttp_transport import AiohttpTransport
-from trunkline.providers.base import Provider
 from trunkline.providers.compatible import PRESETS, Preset
 from trunkline.providers.openai import OpenAIProvider
 from trunkline.providers.sim.transport import SimTransport

@@ -21,6 +21,9 @@ _MOST_BODY = 64 * 1024 * 1024
 _MOST_ERROR = 256 * 1024
 """The most bytes that are read of an error."""
 
+_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id")
+"""Where providers tell their own id of a request."""
+
 _log = logging.getLogger("trunkline")
 
 
@@ -41,8 +44,23 @@ class StreamDecoder(Protocol):
         ...
 
 
+class Reader(Protocol):
+    """Splits a stream into events, however its bytes are cut."""
+
+    def feed(self, chunk: bytes) -> list[sse.Event]:
+        """The events that `chunk` completes."""
+        ...
+
+    def end(self) -> list[sse.Event]:
+        """The events that the end of the stream completes."""
+        ...
+
+
 class HttpProvider:
     """One provider. A dialect subclasses it and says how its requests and answers are written."""
+
+    models_path = "/models"
+    """Where the provider lists its models, below the base URL."""
 
     def __init__(self, name: str, transport: Transport, headers: Mapping[str, str], models: Sequence[str] = ()) -> None:
         self._name = name
@@ -59,8 +77,8 @@ class HttpProvider:
         """Where a request for `model` goes, below the base URL."""
         raise NotImplementedError
 
-    def encode_request(self, request: ChatRequest, losses: list[Loss]) -> dict[str, Json]:
-        """The body of a request, without the model's name and without what asks for a stream."""
+    def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
+        """The body of a request to `model`, without its name and without what asks for a stream."""
         raise NotImplementedError
 
     def address(self, wire: dict[str, Json], model: str, *, stream: bool) -> None:
@@ -74,6 +92,16 @@ class HttpProvider:
     def stream_decoder(self) -> StreamDecoder:
         """A reader for one stream."""
         raise NotImplementedError
+
+    def reader(self) -> Reader:
+        """What splits the bytes of one stream into events."""
+        return sse.Reader()
+
+    async def authorize(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Mapping[str, str]:
+        """The headers of one request, for providers whose key is made anew for each or expires."""
+        return headers
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         """Read the answer of a call that failed."""
@@ -100,7 +128,7 @@ class HttpProvider:
         """See `Provider.stream_chat`."""
         reply = await self._send(request, attempt, stream=True)
         try:
-            reader, decoder = sse.Reader(), self.stream_decoder()
+            reader, decoder = self.reader(), self.stream_decoder()
             async with aclosing(_events(reply, reader)) as batches:
                 async for events in batches:
                     batch = [event for one in events for event in decoder.feed(one.data)]
@@ -120,7 +148,9 @@ class HttpProvider:
         """The configured names, or what the provider itself lists."""
         names: Sequence[str] = self._models
         if not names:
-            reply = await self._transport.send("GET", "/models", self._headers, None)
+            path = self.models_path
+            headers = await self.authorize("GET", path, self._headers, None)
+            reply = await self._transport.send("GET", path, headers, None)
             try:
                 body = await _read(reply, _MOST_BODY) or b""
                 if reply.status != 200:
@@ -137,7 +167,7 @@ class HttpProvider:
         await self._transport.close()
 
     async def _send(self, request: ChatRequest, attempt: Attempt, *, stream: bool) -> Reply:
-        wire = self.encode_request(request, attempt.losses)
+        wire = self.encode_request(request, attempt.model, attempt.losses)
         if attempt.losses and (attempt.call.strict or request.routing.require_parameters):
             names = ", ".join(f"`{loss.field}`" for loss in attempt.losses)
             error = unsupported(
@@ -145,25 +175,30 @@ class HttpProvider:
             )
             raise self._own(error, attempt)
         self.address(wire, attempt.model, stream=stream)
-        headers = self._headers
+        headers: Mapping[str, str] = self._headers
         if attempt.call.traceparent:
             headers = {**headers, "traceparent": attempt.call.traceparent}
+        path, body = self.path(attempt.model, stream=stream), dumps(wire)
         try:
-            reply = await self._transport.send("POST", self.path(attempt.model, stream=stream), headers, dumps(wire))
+            headers = await self.authorize("POST", path, headers, body)
+            reply = await self._transport.send("POST", path, headers, body)
         except GatewayError as error:
             raise self._own(error, attempt) from error.__cause__
         attempt.status = reply.status
-        attempt.upstream_id = reply.headers.get("x-request-id", "")
+        for header in _ID_HEADERS:
+            if header in reply.headers:
+                attempt.upstream_id = reply.headers[header][:128]
+                break
         if 200 <= reply.status < 300:
             return reply
         try:
-            body = await _read(reply, _MOST_ERROR) or b""
+            text = await _read(reply, _MOST_ERROR) or b""
         except GatewayError:
             # The status alone tells enough; the body only would have told it better.
-            body = b""
+            text = b""
         finally:
             await reply.close()
-        raise self._own(self.decode_error(reply.status, reply.headers, body), attempt)
+        raise self._own(self.decode_error(reply.status, reply.headers, text), attempt)
 
     def _decode(self, body: bytes) -> ChatResponse:
         value = loads(body)
@@ -190,7 +225,7 @@ class HttpProvider:
         return error
 
 
-async def _events(reply: Reply, reader: sse.Reader) -> AsyncGenerator[list[sse.Event], None]:
+async def _events(reply: Reply, reader: Reader) -> AsyncGenerator[list[sse.Event], None]:
     """The events of a stream; those that arrived together, together."""
     async for chunk in reply.chunks():
         events = reader.feed(chunk)

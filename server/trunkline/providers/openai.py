@@ -26,7 +26,7 @@ class OpenAIProvider(HttpProvider):
     def path(self, model: str, *, stream: bool) -> str:
         return "/chat/completions"
 
-    def encode_request(self, request: ChatRequest, losses: list[Loss]) -> dict[str, Json]:
+    def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
         return openai.encode_request(request, self._profile, losses)
 
     def address(self, wire: dict[str, Json], model: str, *, stream: bool) -> None:

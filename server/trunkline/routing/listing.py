@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
+from trunkline.core.provider import Provider
 from trunkline.errors import GatewayError
-from trunkline.providers.base import Provider
 from trunkline.v1.models_pb2 import Model
 
 _log = logging.getLogger("trunkline")

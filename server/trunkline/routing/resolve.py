@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 
+from trunkline.core.provider import Provider
 from trunkline.core.target import Target
 from trunkline.errors import not_found
-from trunkline.providers.base import Provider
 
 
 class Routes:
@@ -16,13 +16,14 @@ class Routes:
     def __init__(self, providers: Mapping[str, Provider], models: Mapping[str, Sequence[str]]) -> None:
         self._providers = providers
         self._models = {
-            name: [self._direct(target) or self._lost(target) for target in targets] for name, targets in models.items()
+            name: [found for target in targets if (found := self._direct(target)) is not None]
+            for name, targets in models.items()
         }
 
     def resolve(self, name: str) -> Sequence[Target]:
         """The targets of `name`, in the order to try them. Raises `GatewayError` (NOT_FOUND)."""
         targets = self._models.get(name)
-        if targets is not None:
+        if targets:
             return targets
         target = self._direct(name)
         if target is not None:
@@ -38,6 +39,3 @@ class Routes:
             if found and model and prefix in self._providers:
                 return Target(self._providers[prefix], model)
         return None
-
-    def _lost(self, target: str) -> Target:
-        raise ValueError(f"No provider serves `{target}`.")

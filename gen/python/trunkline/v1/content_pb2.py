@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrunkline/v1/content.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\"\xbe\x01\n\x07Message\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x12.trunkline.v1.Role\x12!\n\x05parts\x18\x02 \x03(\x0b\x32\x12.trunkline.v1.Part\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x31\n\x06\x65xtras\x18\x0f \x03(\x0b\x32!.trunkline.v1.Message.ExtrasEntry\x1a-\n\x0b\x45xtrasEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc6\x03\n\x04Part\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12$\n\x05media\x18\x02 \x01(\x0b\x32\x13.trunkline.v1.MediaH\x00\x12+\n\ttool_call\x18\x03 \x01(\x0b\x32\x16.trunkline.v1.ToolCallH\x00\x12/\n\x0btool_result\x18\x04 \x01(\x0b\x32\x18.trunkline.v1.ToolResultH\x00\x12,\n\treasoning\x18\x05 \x01(\x0b\x32\x17.trunkline.v1.ReasoningH\x00\x12\x11\n\x07refusal\x18\x06 \x01(\tH\x00\x12&\n\x06opaque\x18\x07 \x01(\x0b\x32\x14.trunkline.v1.OpaqueH\x00\x12,\n\x05\x63\x61\x63he\x18\r \x01(\x0b\x32\x1d.trunkline.v1.CacheBreakpoint\x12,\n\x08logprobs\x18\x0e \x03(\x0b\x32\x1a.trunkline.v1.TokenLogprob\x12.\n\x06\x65xtras\x18\x0f \x03(\x0b\x32\x1e.trunkline.v1.Part.ExtrasEntry\x1a-\n\x0b\x45xtrasEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04kind\"i\n\x05Media\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\r\n\x03uri\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x66ile_id\x18\x04 \x01(\tH\x00\x12\x10\n\x08\x66ilename\x18\x05 \x01(\tB\x08\n\x06source\"<\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\"c\n\nToolResult\x12\x14\n\x0ctool_call_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12!\n\x05parts\x18\x03 \x03(\x0b\x32\x12.trunkline.v1.Part\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x08\"+\n\tReasoning\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08redacted\x18\x02 \x01(\x08\"\'\n\x06Opaque\x12\x0f\n\x07\x64ialect\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\"9\n\x0f\x43\x61\x63heBreakpoint\x12&\n\x03ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"d\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x01\x12\x0b\n\x03raw\x18\x03 \x01(\x0c\x12\'\n\x03top\x18\x04 \x03(\x0b\x32\x1a.trunkline.v1.TokenLogprob*s\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrunkline/v1/content.proto\x12\x0ctrunkline.v1\x1a\x1egoogle/protobuf/duration.proto\"\xbe\x01\n\x07Message\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x12.trunkline.v1.Role\x12!\n\x05parts\x18\x02 \x03(\x0b\x32\x12.trunkline.v1.Part\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x31\n\x06\x65xtras\x18\x0f \x03(\x0b\x32!.trunkline.v1.Message.ExtrasEntry\x1a-\n\x0b\x45xtrasEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf1\x03\n\x04Part\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12$\n\x05media\x18\x02 \x01(\x0b\x32\x13.trunkline.v1.MediaH\x00\x12+\n\ttool_call\x18\x03 \x01(\x0b\x32\x16.trunkline.v1.ToolCallH\x00\x12/\n\x0btool_result\x18\x04 \x01(\x0b\x32\x18.trunkline.v1.ToolResultH\x00\x12,\n\treasoning\x18\x05 \x01(\x0b\x32\x17.trunkline.v1.ReasoningH\x00\x12\x11\n\x07refusal\x18\x06 \x01(\tH\x00\x12&\n\x06opaque\x18\x07 \x01(\x0b\x32\x14.trunkline.v1.OpaqueH\x00\x12)\n\tcitations\x18\x0c \x03(\x0b\x32\x16.trunkline.v1.Citation\x12,\n\x05\x63\x61\x63he\x18\r \x01(\x0b\x32\x1d.trunkline.v1.CacheBreakpoint\x12,\n\x08logprobs\x18\x0e \x03(\x0b\x32\x1a.trunkline.v1.TokenLogprob\x12.\n\x06\x65xtras\x18\x0f \x03(\x0b\x32\x1e.trunkline.v1.Part.ExtrasEntry\x1a-\n\x0b\x45xtrasEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04kind\"i\n\x05Media\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\r\n\x03uri\x18\x03 \x01(\tH\x00\x12\x11\n\x07\x66ile_id\x18\x04 \x01(\tH\x00\x12\x10\n\x08\x66ilename\x18\x05 \x01(\tB\x08\n\x06source\"<\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\"c\n\nToolResult\x12\x14\n\x0ctool_call_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12!\n\x05parts\x18\x03 \x03(\x0b\x32\x12.trunkline.v1.Part\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x08\"+\n\tReasoning\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08redacted\x18\x02 \x01(\x08\"\'\n\x06Opaque\x12\x0f\n\x07\x64ialect\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\"\xed\x01\n\x08\x43itation\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x12\n\ncited_text\x18\x03 \x01(\t\x12\x18\n\x0bstart_index\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tend_index\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x32\n\x06\x65xtras\x18\x0f \x03(\x0b\x32\".trunkline.v1.Citation.ExtrasEntry\x1a-\n\x0b\x45xtrasEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_start_indexB\x0c\n\n_end_index\"9\n\x0f\x43\x61\x63heBreakpoint\x12&\n\x03ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"d\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x01\x12\x0b\n\x03raw\x18\x03 \x01(\x0c\x12\'\n\x03top\x18\x04 \x03(\x0b\x32\x1a.trunkline.v1.TokenLogprob*s\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,28 +36,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESSAGE_EXTRASENTRY']._serialized_options = b'8\001'
   _globals['_PART_EXTRASENTRY']._loaded_options = None
   _globals['_PART_EXTRASENTRY']._serialized_options = b'8\001'
-  _globals['_ROLE']._serialized_start=1243
-  _globals['_ROLE']._serialized_end=1358
+  _globals['_CITATION_EXTRASENTRY']._loaded_options = None
+  _globals['_CITATION_EXTRASENTRY']._serialized_options = b'8\001'
+  _globals['_ROLE']._serialized_start=1526
+  _globals['_ROLE']._serialized_end=1641
   _globals['_MESSAGE']._serialized_start=77
   _globals['_MESSAGE']._serialized_end=267
   _globals['_MESSAGE_EXTRASENTRY']._serialized_start=222
   _globals['_MESSAGE_EXTRASENTRY']._serialized_end=267
   _globals['_PART']._serialized_start=270
-  _globals['_PART']._serialized_end=724
+  _globals['_PART']._serialized_end=767
   _globals['_PART_EXTRASENTRY']._serialized_start=222
   _globals['_PART_EXTRASENTRY']._serialized_end=267
-  _globals['_MEDIA']._serialized_start=726
-  _globals['_MEDIA']._serialized_end=831
-  _globals['_TOOLCALL']._serialized_start=833
-  _globals['_TOOLCALL']._serialized_end=893
-  _globals['_TOOLRESULT']._serialized_start=895
-  _globals['_TOOLRESULT']._serialized_end=994
-  _globals['_REASONING']._serialized_start=996
-  _globals['_REASONING']._serialized_end=1039
-  _globals['_OPAQUE']._serialized_start=1041
-  _globals['_OPAQUE']._serialized_end=1080
-  _globals['_CACHEBREAKPOINT']._serialized_start=1082
-  _globals['_CACHEBREAKPOINT']._serialized_end=1139
-  _globals['_TOKENLOGPROB']._serialized_start=1141
-  _globals['_TOKENLOGPROB']._serialized_end=1241
+  _globals['_MEDIA']._serialized_start=769
+  _globals['_MEDIA']._serialized_end=874
+  _globals['_TOOLCALL']._serialized_start=876
+  _globals['_TOOLCALL']._serialized_end=936
+  _globals['_TOOLRESULT']._serialized_start=938
+  _globals['_TOOLRESULT']._serialized_end=1037
+  _globals['_REASONING']._serialized_start=1039
+  _globals['_REASONING']._serialized_end=1082
+  _globals['_OPAQUE']._serialized_start=1084
+  _globals['_OPAQUE']._serialized_end=1123
+  _globals['_CITATION']._serialized_start=1126
+  _globals['_CITATION']._serialized_end=1363
+  _globals['_CITATION_EXTRASENTRY']._serialized_start=222
+  _globals['_CITATION_EXTRASENTRY']._serialized_end=267
+  _globals['_CACHEBREAKPOINT']._serialized_start=1365
+  _globals['_CACHEBREAKPOINT']._serialized_end=1422
+  _globals['_TOKENLOGPROB']._serialized_start=1424
+  _globals['_TOKENLOGPROB']._serialized_end=1524
 # @@protoc_insertion_point(module_scope)

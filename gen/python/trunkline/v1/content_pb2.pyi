@@ -149,6 +149,7 @@ class Part(_message.Message):
     REASONING_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
     OPAQUE_FIELD_NUMBER: _builtins.int
+    CITATIONS_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
     LOGPROBS_FIELD_NUMBER: _builtins.int
     EXTRAS_FIELD_NUMBER: _builtins.int
@@ -177,6 +178,10 @@ class Part(_message.Message):
         """A block that this contract has no kind for."""
 
     @_builtins.property
+    def citations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Citation]:
+        """What the text rests on, where the provider says so."""
+
+    @_builtins.property
     def cache(self) -> Global___CacheBreakpoint:
         """Set to have the provider cache all that it read up to the end of this part."""
 
@@ -198,13 +203,14 @@ class Part(_message.Message):
         reasoning: Global___Reasoning | None = ...,
         refusal: _builtins.str = ...,
         opaque: Global___Opaque | None = ...,
+        citations: _abc.Iterable[Global___Citation] | None = ...,
         cache: Global___CacheBreakpoint | None = ...,
         logprobs: _abc.Iterable[Global___TokenLogprob] | None = ...,
         extras: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "kind", b"kind", "media", b"media", "opaque", b"opaque", "reasoning", b"reasoning", "refusal", b"refusal", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "extras", b"extras", "kind", b"kind", "logprobs", b"logprobs", "media", b"media", "opaque", b"opaque", "reasoning", b"reasoning", "refusal", b"refusal", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "citations", b"citations", "extras", b"extras", "kind", b"kind", "logprobs", b"logprobs", "media", b"media", "opaque", b"opaque", "reasoning", b"reasoning", "refusal", b"refusal", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["text", "media", "tool_call", "tool_result", "reasoning", "refusal", "opaque"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
@@ -355,7 +361,7 @@ Global___Reasoning: _TypeAlias = Reasoning  # noqa: Y015
 @_typing.final
 class Opaque(_message.Message):
     """A block of a provider's own, carried verbatim. An adapter of any other
-    dialect must reject it, never drop it.
+    dialect leaves it out and says so: see the loss report.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -379,6 +385,77 @@ class Opaque(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Opaque: _TypeAlias = Opaque  # noqa: Y015
+
+@_typing.final
+class Citation(_message.Message):
+    """A source that a text rests on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ExtrasEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    URI_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    CITED_TEXT_FIELD_NUMBER: _builtins.int
+    START_INDEX_FIELD_NUMBER: _builtins.int
+    END_INDEX_FIELD_NUMBER: _builtins.int
+    EXTRAS_FIELD_NUMBER: _builtins.int
+    uri: _builtins.str
+    """The address of the source."""
+    title: _builtins.str
+    """The title of the source."""
+    cited_text: _builtins.str
+    """The words of the source."""
+    start_index: _builtins.int
+    """Where in the text of the part the claim begins, in characters."""
+    end_index: _builtins.int
+    """Where in the text of the part the claim ends, in characters, exclusive."""
+    @_builtins.property
+    def extras(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """See `ChatRequest.extras`."""
+
+    def __init__(
+        self,
+        *,
+        uri: _builtins.str = ...,
+        title: _builtins.str = ...,
+        cited_text: _builtins.str = ...,
+        start_index: _builtins.int | None = ...,
+        end_index: _builtins.int | None = ...,
+        extras: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_index", b"_end_index", "_start_index", b"_start_index", "end_index", b"end_index", "start_index", b"start_index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_index", b"_end_index", "_start_index", b"_start_index", "cited_text", b"cited_text", "end_index", b"end_index", "extras", b"extras", "start_index", b"start_index", "title", b"title", "uri", b"uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__end_index: _TypeAlias = _typing.Literal["end_index"]  # noqa: Y015
+    _WhichOneofArgType__end_index: _TypeAlias = _typing.Literal["_end_index", b"_end_index"]  # noqa: Y015
+    _WhichOneofReturnType__start_index: _TypeAlias = _typing.Literal["start_index"]  # noqa: Y015
+    _WhichOneofArgType__start_index: _TypeAlias = _typing.Literal["_start_index", b"_start_index"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__end_index) -> _WhichOneofReturnType__end_index | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__start_index) -> _WhichOneofReturnType__start_index | None: ...
+
+Global___Citation: _TypeAlias = Citation  # noqa: Y015
 
 @_typing.final
 class CacheBreakpoint(_message.Message):
