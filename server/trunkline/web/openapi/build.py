@@ -1,0 +1,52 @@
+"""Joins the described HTTP surfaces into one OpenAPI document."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from google.protobuf.descriptor import ServiceDescriptor
+
+from trunkline.v1 import chat_pb2, models_pb2
+from trunkline.web.native.rules import rules_of
+from trunkline.web.openapi.operations import paths_of
+from trunkline.web.openapi.schemas import Schemas
+
+SERVICES: Final[Sequence[ServiceDescriptor]] = (
+    chat_pb2.DESCRIPTOR.services_by_name["ChatService"],
+    models_pb2.DESCRIPTOR.services_by_name["ModelService"],
+)
+
+_ALIASED: Final = "/v1/"
+_ALIAS: Final = "/api/v1/"
+
+
+def build(services: Sequence[ServiceDescriptor], comments: Mapping[str, str]) -> bytes:
+    """The document: `surfaces.yaml`, and the native routes of `services`. The same input gives the same bytes."""
+    document: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("surfaces.yaml").read_text("utf-8"))
+    schemas = Schemas(comments)
+    native = paths_of(rules_of(services), schemas)
+    document["paths"] = {**native, **_with_aliases(document["paths"])}
+    document["tags"] = [
+        *({"name": service.name, **schemas.describe(service.full_name)} for service in services),
+        *document["tags"],
+    ]
+    components = document["components"]["schemas"] | schemas.components
+    document["components"]["schemas"] = {name: components[name] for name in sorted(components)}
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _with_aliases(paths: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """`paths`, and those of the OpenAI surface once more below the prefix that OpenRouter's clients use."""
+    aliases: dict[str, dict[str, Any]] = {}
+    for path, item in paths.items():
+        if path.startswith(_ALIASED):
+            alias = copy.deepcopy(item)
+            for operation in alias.values():
+                operation["operationId"] += "Alias"
+            aliases[_ALIAS + path.removeprefix(_ALIASED)] = alias
+    return {**paths, **aliases}
