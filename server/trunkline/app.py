@@ -19,8 +19,8 @@ from trunkline.config.problem import ConfigError
 from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
+from trunkline.core.provider import Provider
 from trunkline.observe.setup import Observers
-from trunkline.providers.base import Provider
 from trunkline.providers.build import build_providers
 from trunkline.routing.listing import Listing
 from trunkline.routing.resolve import Routes
