@@ -84,8 +84,12 @@ class Exchange:
     ) -> None:
         if error is None:
             self._context.set_trailing_metadata(_trailers(self.call, _LOSSES))
-        elif isinstance(error, (asyncio.CancelledError, grpc.aio.BaseError)):
+        elif isinstance(error, asyncio.CancelledError):
             self.call.cancel()
+        elif isinstance(error, grpc.aio.BaseError):
+            # A write failed, as the client went away; grpc would take it for a fault and fill the log.
+            self.call.cancel()
+            raise asyncio.CancelledError from error
         elif isinstance(error, Exception):
             await self._fail(error)
 
@@ -103,7 +107,10 @@ class Exchange:
             error = internal("The gateway failed. Its log tells why, under the id of this call.")
         self.call.fail(error)
         code, details, status = to_trailers(error, self.call)
-        await self._context.abort(code, details, (*_trailers(self.call, _LOSSES_OF_FAILED), status))
+        try:
+            await self._context.abort(code, details, (*_trailers(self.call, _LOSSES_OF_FAILED), status))
+        except grpc.aio.InternalError as gone:
+            raise asyncio.CancelledError from gone  # as above: there is no one left to tell
 
     def _close(self, _context: object) -> None:
         self._exchanges.close(self.call)
