@@ -60,7 +60,7 @@ def parse_json(body: bytes) -> object:
         raise invalid_request(f"The body is not UTF-8 at byte {error.start}.") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise invalid_request(f"The body is not JSON: {error.msg} at {where}.") from None
+        raise invalid_request(f"The body is not JSON ({where}): {error.msg}.") from None
     except RecursionError:
         raise invalid_request("The body is nested too deeply.") from None
     except ValueError:  # an integer of more digits than Python converts
