@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -73,57 +73,63 @@ def _is_asked(settings: ProviderConfig, config: Config) -> bool:
     return settings.list_models if settings.list_models is not None else not config.models
 
 
-class App:
-    """A running gateway."""
+class Listening(NamedTuple):
+    """What a started gateway tells of itself."""
 
-    def __init__(self, load: Callable[[], Config], environ: Mapping[str, str]) -> None:
+    config: Config
+    providers: Sequence[str]
+    http_port: int
+    grpc_port: int
+
+
+class App:
+    """A running gateway. `start` and `close` are called once each, on one event loop."""
+
+    def __init__(self, config: Config, house: House, load: Callable[[], Config], environ: Mapping[str, str]) -> None:
+        self._config = config
+        self._house = house
         self._load = load
         self._environ = environ
-        self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-
-    async def run(self, ready: Callable[[Config, Mapping[str, Provider], int, int], None]) -> None:
-        """Serve until told to stop; `ready` is told the ports for HTTP and gRPC. Raises `ConfigError` and `OSError`."""
-        config = self._load()
-        house = await build(config, self._environ)
-        observers = _observers(config)
-        self._metrics = observers.metrics
-        self._house = house
-        self._entry = Entry(house.gateway, house.keys.authenticate, observers.observers)
-        own_metrics = config.metrics.address
-        render = observers.metrics.render
-        web = WebServer(
+        self._observers = _observers(config)
+        self._entry = Entry(house.gateway, house.keys.authenticate, self._observers.observers)
+        render = self._observers.metrics.render
+        own = config.metrics.address
+        self._metrics = None if own is None else MetricsServer(own, render)
+        self._web = WebServer(
             self._entry,
             config.http,
             SERVICES,
-            metrics=render if own_metrics is None else None,
+            metrics=render if own is None else None,
             shutdown_grace=config.shutdown_grace,
         )
-        rpc = RpcServer(self._entry, config.grpc)
-        metrics = None if own_metrics is None else MetricsServer(own_metrics, render)
-        try:
-            http_port = await web.start()
-            grpc_port = await rpc.start()
-            if metrics is not None:
-                await metrics.start()
-            self._listen_to_signals()
-            ready(config, house.providers, http_port, grpc_port)
-            await self._stopping.wait()
-            _log.info("stopping: running calls have %g seconds", config.shutdown_grace)
-            web.drain()
-        finally:
-            await asyncio.gather(web.stop(), rpc.stop(config.shutdown_grace))
-            if metrics is not None:
-                await metrics.stop()
-            await self._house.close()
-            if self._tasks:
-                await asyncio.wait(self._tasks)
-            await asyncio.to_thread(observers.close)
+        self._rpc = RpcServer(self._entry, config.grpc)
 
-    def stop(self) -> None:
-        """Take no more calls, and end when the running ones have, or when their grace is over."""
-        self._stopping.set()
+    @classmethod
+    async def create(cls, load: Callable[[], Config], environ: Mapping[str, str]) -> App:
+        """A gateway with the configuration that `load` reads, now and at each reload. Raises `ConfigError`."""
+        config = load()
+        return cls(config, await build(config, environ), load, environ)
+
+    async def start(self) -> Listening:
+        """Listen. Raises `OSError` where an address cannot be had."""
+        http_port = await self._web.start()
+        grpc_port = await self._rpc.start()
+        if self._metrics is not None:
+            await self._metrics.start()
+        return Listening(self._config, sorted(self._house.providers), http_port, grpc_port)
+
+    async def close(self) -> None:
+        """Take no more calls, and return when the running ones have ended, or when their grace is over."""
+        _log.info("stopping: running calls have %g seconds", self._config.shutdown_grace)
+        await asyncio.gather(self._web.stop(), self._rpc.stop(self._config.shutdown_grace))
+        if self._metrics is not None:
+            await self._metrics.stop()
+        await self._house.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await asyncio.to_thread(self._observers.close)
 
     async def reload(self) -> bool:
         """Read the configuration anew, for every later call; running ones keep theirs. Keeps the old one where the new
@@ -137,20 +143,18 @@ class App:
                 _log.error("reload: the configuration is refused and the old one stays:\n%s", error)
                 return False
             for name in ("http", "grpc", "metrics", "log", "tracing"):
-                if getattr(config, name) != getattr(old.config, name):
+                if getattr(config, name) != getattr(self._config, name):
                     _log.warning("reload: a change of `%s` needs a restart", name)
             self._house = new
             self._entry.replace(new.gateway, new.keys.authenticate)
-            self._metrics.know(config.models)
+            self._observers.metrics.know(config.models)
             self._spawn(old.close())
             _log.info("reload: the new configuration is in force")
             return True
 
-    def _listen_to_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload()))
+    def reload_soon(self) -> None:
+        """Reload in the background; a failure is logged."""
+        self._spawn(self._reload())
 
     async def _reload(self) -> None:
         try:
@@ -164,12 +168,23 @@ class App:
         task.add_done_callback(self._tasks.discard)
 
 
-async def serve(
-    load: Callable[[], Config],
-    ready: Callable[[Config, Mapping[str, Provider], int, int], None] = lambda *_: None,
-) -> None:
-    """Run a gateway with the configuration that `load` reads. Raises `ConfigError` and `OSError`."""
-    await App(load, os.environ).run(ready)
+async def serve(load: Callable[[], Config], ready: Callable[[Listening], None] = lambda _: None) -> None:
+    """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads it. `ready` is called when it listens.
+
+    Raises `ConfigError`, and `OSError` where an address cannot be had.
+    """
+    app = await App.create(load, os.environ)
+    stopping = asyncio.Event()
+    try:
+        listening = await app.start()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, app.reload_soon)
+        ready(listening)
+        await stopping.wait()
+    finally:
+        await app.close()
 
 
 def _observers(config: Config) -> Observers:

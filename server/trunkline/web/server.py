@@ -62,10 +62,6 @@ class WebServer:
         """Listen, and give the port. Raises `OSError` where the address is taken or a certificate cannot be used."""
         return await _listen(self._runner, self._config.address, self._config.tls)
 
-    def drain(self) -> None:
-        """Tell those who ask that no new calls should come."""
-        self._draining = True
-
     async def stop(self) -> None:
         """Take no more calls, and return when the running ones have ended, or were cancelled after the grace."""
         self._draining = True
