@@ -128,12 +128,18 @@ class HttpProvider:
         """See `Provider.stream_chat`."""
         reply = await self._send(request, attempt, stream=True)
         try:
-            reader, decoder = self.reader(), self.stream_decoder()
+            reader, decoder, shown = self.reader(), self.stream_decoder(), False
             async with aclosing(_events(reply, reader)) as batches:
                 async for events in batches:
-                    batch = [event for one in events for event in decoder.feed(one.data)]
+                    batch, error = _decode_batch(events, decoder)
+                    if error is not None and not shown:
+                        # Nothing was told yet, so another target may still answer.
+                        raise error
                     if batch:
+                        shown = True
                         yield batch
+                    if error is not None:
+                        raise error
                     if decoder.done:
                         break
             last = decoder.end()
@@ -223,6 +229,17 @@ class HttpProvider:
                 f"The provider's answer cannot be read: {error.message}", provider=self._name, status=attempt.status
             )
         return error
+
+
+def _decode_batch(events: Sequence[sse.Event], decoder: StreamDecoder) -> tuple[list[ChatEvent], GatewayError | None]:
+    """What `events` tell, and the error that ended them: what came before it is told, too."""
+    batch: list[ChatEvent] = []
+    try:
+        for one in events:
+            batch += decoder.feed(one.data)
+    except GatewayError as error:
+        return batch, error
+    return batch, None
 
 
 async def _events(reply: Reply, reader: Reader) -> AsyncGenerator[list[sse.Event], None]:

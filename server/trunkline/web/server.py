@@ -42,7 +42,7 @@ class WebServer:
         app = web.Application(client_max_size=config.max_body_bytes)
         surface = OpenAISurface(entry, body_timeout=config.body_timeout, keep_alive=config.keep_alive)
         app.add_routes(surface.routes())
-        app.add_routes(native_routes(entry, services))
+        app.add_routes(native_routes(entry, services, body_timeout=config.body_timeout))
         app.router.add_get("/healthz", _healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/openapi.json", _openapi)

@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/models.proto\x12\x0ctrunkline.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x8c\x01\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tproviders\x18\x02 \x03(\t\x12\x1b\n\x0e\x63ontext_tokens\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\x11\n\x0f_context_tokensB\x14\n\x12_max_output_tokens\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.trunkline.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x0fGetModelRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x32\xe3\x01\n\x0cModelService\x12m\n\nListModels\x12\x1f.trunkline.v1.ListModelsRequest\x1a .trunkline.v1.ListModelsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/trunkline/v1/models\x12\x64\n\x08GetModel\x12\x1d.trunkline.v1.GetModelRequest\x1a\x13.trunkline.v1.Model\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/trunkline/v1/models/{id=**}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/models.proto\x12\x0ctrunkline.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x8c\x01\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tproviders\x18\x02 \x03(\t\x12\x1b\n\x0e\x63ontext_tokens\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\x11\n\x0f_context_tokensB\x14\n\x12_max_output_tokens\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.trunkline.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x0fGetModelRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x32\xe3\x01\n\x0cModelService\x12\x64\n\x08GetModel\x12\x1d.trunkline.v1.GetModelRequest\x1a\x13.trunkline.v1.Model\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/trunkline/v1/models/{id=**}\x12m\n\nListModels\x12\x1f.trunkline.v1.ListModelsRequest\x1a .trunkline.v1.ListModelsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/trunkline/v1/modelsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETMODELREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETMODELREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002'
-  _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
-  _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\202\323\344\223\002\026\022\024/trunkline/v1/models'
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\202\323\344\223\002\036\022\034/trunkline/v1/models/{id=**}'
+  _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\202\323\344\223\002\026\022\024/trunkline/v1/models'
   _globals['_MODEL']._serialized_start=107
   _globals['_MODEL']._serialized_end=247
   _globals['_LISTMODELSREQUEST']._serialized_start=249

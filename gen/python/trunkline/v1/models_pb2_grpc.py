@@ -35,28 +35,21 @@ class ModelServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.ListModels = channel.unary_unary(
-                '/trunkline.v1.ModelService/ListModels',
-                request_serializer=trunkline_dot_v1_dot_models__pb2.ListModelsRequest.SerializeToString,
-                response_deserializer=trunkline_dot_v1_dot_models__pb2.ListModelsResponse.FromString,
-                _registered_method=True)
         self.GetModel = channel.unary_unary(
                 '/trunkline.v1.ModelService/GetModel',
                 request_serializer=trunkline_dot_v1_dot_models__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_models__pb2.Model.FromString,
+                _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/trunkline.v1.ModelService/ListModels',
+                request_serializer=trunkline_dot_v1_dot_models__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_models__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
 
 
 class ModelServiceServicer:
     """Lists the models that the gateway serves.
     """
-
-    def ListModels(self, request, context):
-        """Lists the models.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
         """Gets one model.
@@ -65,18 +58,25 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """Lists the models.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'ListModels': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListModels,
-                    request_deserializer=trunkline_dot_v1_dot_models__pb2.ListModelsRequest.FromString,
-                    response_serializer=trunkline_dot_v1_dot_models__pb2.ListModelsResponse.SerializeToString,
-            ),
             'GetModel': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModel,
                     request_deserializer=trunkline_dot_v1_dot_models__pb2.GetModelRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_models__pb2.Model.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=trunkline_dot_v1_dot_models__pb2.ListModelsRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_models__pb2.ListModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,33 +89,6 @@ def add_ModelServiceServicer_to_server(servicer, server):
 class ModelService:
     """Lists the models that the gateway serves.
     """
-
-    @staticmethod
-    def ListModels(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/trunkline.v1.ModelService/ListModels',
-            trunkline_dot_v1_dot_models__pb2.ListModelsRequest.SerializeToString,
-            trunkline_dot_v1_dot_models__pb2.ListModelsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
 
     @staticmethod
     def GetModel(request,
@@ -134,6 +107,33 @@ class ModelService:
             '/trunkline.v1.ModelService/GetModel',
             trunkline_dot_v1_dot_models__pb2.GetModelRequest.SerializeToString,
             trunkline_dot_v1_dot_models__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ModelService/ListModels',
+            trunkline_dot_v1_dot_models__pb2.ListModelsRequest.SerializeToString,
+            trunkline_dot_v1_dot_models__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,
