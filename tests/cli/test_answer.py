@@ -119,8 +119,8 @@ def test_the_cost_is_one_line() -> None:
     response.model, response.provider = "echo", "sim"
     response.usage.CopyFrom(Usage(input_tokens=12, cached_input_tokens=3))
     cost = _show(unfold(response))[1].splitlines()[-1]
-    assert cost.startswith("echo by sim · 12 tokens in (3 cached) · first word ")
-    assert "out" not in cost
+    assert cost.startswith("echo by sim · tokens: 12 in (3 cached) · first word ")
+    assert " out" not in cost
 
 
 def test_quiet_leaves_the_answer_alone() -> None:

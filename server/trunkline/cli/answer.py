@@ -74,8 +74,10 @@ class Answer:
         facts = [printable(self._response.model or "?")]
         if self._response.provider:
             facts[0] += f" by {printable(self._response.provider)}"
-        facts.extend(_tokens(self._response.usage))
-        facts.append(f"{total:.1f} s" if self._first is None else f"first word {self._first:.1f} s, all {total:.1f} s")
+        tokens = _tokens(self._response.usage)
+        if tokens:
+            facts.append(f"tokens: {', '.join(tokens)}")
+        facts.append(_time(total) if self._first is None else f"first word {_time(self._first)}, all {_time(total)}")
         self._note(" · ".join(facts), "dim")
 
     def _show(self, part: Part, text: str) -> None:
@@ -138,8 +140,12 @@ def _tokens(usage: Usage) -> list[str]:
     facts = []
     if usage.HasField("input_tokens"):
         cached = f" ({usage.cached_input_tokens} cached)" if usage.cached_input_tokens else ""
-        facts.append(f"{usage.input_tokens} tokens in{cached}")
+        facts.append(f"{usage.input_tokens} in{cached}")
     if usage.HasField("output_tokens"):
         reasoned = f" ({usage.reasoning_output_tokens} reasoning)" if usage.reasoning_output_tokens else ""
         facts.append(f"{usage.output_tokens} out{reasoned}")
     return facts
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -96,18 +96,13 @@ async def _ask(conversation: Conversation, message: str, args: argparse.Namespac
 
 async def _print(client: Client, conversation: Conversation, message: str, args: argparse.Namespace) -> None:
     from trunkline.cli.answer import Answer
+    from trunkline.cli.client import answers
     from trunkline.cli.terminal import stderr
-    from trunkline.core.fold import unfold
 
     answer = Answer(None if args.quiet else stderr())
-    request = conversation.ask(message)
     try:
-        if args.stream:
-            async with aclosing(client.stream(request)) as events:
-                async for event in events:
-                    answer.feed(event)
-        else:
-            for event in unfold(await client.chat(request)):
+        async with aclosing(answers(client, conversation.ask(message), stream=args.stream)) as events:
+            async for event in events:
                 answer.feed(event)
     finally:
         answer.stop()

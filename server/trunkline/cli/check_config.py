@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         config = loader(args.config, {})()
+        providers = asyncio.run(_build(config))
     except ConfigError as error:
         if args.json:
             print_json({"ok": False, "problems": list(error.problems)})
@@ -33,25 +37,33 @@ def run(args: argparse.Namespace) -> int:
             report(error)
         return FAILED
     if args.json:
-        print_json({"ok": True, **summary(config)})
+        print_json({"ok": True, **_summary(config, providers)})
     else:
-        _print_summary(args.config, config)
+        _print_summary(args.config, config, providers)
     return OK
 
 
-def summary(config: Config) -> dict[str, object]:
+async def _build(config: Config) -> dict[str, str]:
+    """Make all that a gateway is made of; the providers that there are then, each with its kind."""
+    from trunkline.app import build
+
+    house = await build(config, os.environ)
+    await house.close()
+    return {name: config.providers[name].kind if name in config.providers else name for name in house.providers}
+
+
+def _summary(config: Config, providers: Mapping[str, str]) -> dict[str, object]:
     """What `config` says, without any secret."""
     return {
         "http": {"address": str(config.http.address), "tls": config.http.tls is not None},
         "grpc": {"address": str(config.grpc.address), "tls": config.grpc.tls is not None},
-        "providers": {name: provider.kind for name, provider in config.providers.items()},
+        "providers": dict(providers),
         "models": {name: list(model.targets) for name, model in config.models.items()},
         "keys": len(config.keys),
-        "discover": config.discover,
     }
 
 
-def _print_summary(path: Path, config: Config) -> None:
+def _print_summary(path: Path, config: Config, providers: Mapping[str, str]) -> None:
     from rich.text import Text
 
     from trunkline.cli.terminal import printable, stdout, table
@@ -62,10 +74,8 @@ def _print_summary(path: Path, config: Config) -> None:
     grid.add_column(overflow="fold")
     for name, surface in (("HTTP", config.http), ("gRPC", config.grpc)):
         grid.add_row(name, f"{surface.address}{' with TLS' if surface.tls is not None else ''}")
-    providers = [f"{name} ({provider.kind})" for name, provider in config.providers.items()]
-    if config.discover:
-        providers.append("those that are discovered")
-    grid.add_row("providers", printable(", ".join(providers)) or "none but the embedded one")
+    kinds = [name if name == kind else f"{name} ({kind})" for name, kind in providers.items()]
+    grid.add_row("providers", printable(", ".join(kinds)))
     models = [f"{name}: {', '.join(model.targets)}" for name, model in config.models.items()]
     grid.add_row("models", printable("\n".join(models)) or "none of their own name; all as provider/model")
     grid.add_row("keys", str(len(config.keys)) if config.keys else "none: who reaches the gateway may use it")

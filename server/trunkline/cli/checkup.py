@@ -6,15 +6,17 @@ import asyncio
 import time
 from typing import NamedTuple
 
-from trunkline.app import build_providers
+from trunkline.app import House
+from trunkline.cli.announcement import reachable
 from trunkline.cli.client import Client
 from trunkline.cli.listening import Listening
 from trunkline.cli.listening import examine as examine_address
 from trunkline.cli.remedy import diagnose
 from trunkline.config.address import Address
 from trunkline.config.model import Config, TlsConfig
+from trunkline.core.provider import Provider
 from trunkline.errors import GatewayError
-from trunkline.providers.base import Provider
+from trunkline.providers.compatible import PRESETS
 from trunkline.v1 import errors_pb2
 
 
@@ -40,29 +42,28 @@ class Checkup(NamedTuple):
         return all(finding.well for finding in (*self.addresses, *self.providers))
 
 
-async def examine(config: Config, patience: float) -> Checkup:
+async def examine(house: House, patience: float) -> Checkup:
     """Look at everything at once. A provider that does not answer in `patience` seconds is given up."""
+    config = house.config
     addresses = asyncio.gather(
         _address("gRPC", "grpc.address", config.grpc.address, config.grpc.tls),
         _address("HTTP", "http.address", config.http.address, config.http.tls),
     )
-    providers = await build_providers(config)
-    try:
-        found = await asyncio.gather(*(_provider(each, config, patience) for each in providers.values()))
-    finally:
-        await asyncio.gather(*(each.close() for each in providers.values()))
-    return Checkup(list(await addresses), found)
+    found = asyncio.gather(*(_provider(each, config, patience) for each in house.providers.values()))
+    return Checkup(list(await addresses), list(await found))
 
 
 async def _address(wire: str, setting: str, address: Address, tls: TlsConfig | None) -> Finding:
+    there = reachable(address, address.port)
+
     async def connect() -> Client:
         if wire == "HTTP":
             from trunkline.cli.http_client import HttpClient
 
-            return HttpClient(f"http://{_dialled(address)}", "", None)
+            return HttpClient(f"http://{there}", "", None)
         from trunkline.cli.grpc_client import GrpcClient
 
-        return GrpcClient(_dialled(address), "", None)
+        return GrpcClient(str(there), "", None)
 
     found = await examine_address(address, setting, connect)
     if found.state == "taken" and tls is not None:
@@ -71,15 +72,12 @@ async def _address(wire: str, setting: str, address: Address, tls: TlsConfig | N
     return Finding(f"{wire} {address}", found.well, found.detail, remedy=found.remedy)
 
 
-def _dialled(address: Address) -> str:
-    """Where to dial what listens on `address`: one that stands for every interface is reached by loopback."""
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is compared, not listened on
-    return str(Address(everywhere.get(address.host, address.host), address.port))
-
-
 async def _provider(provider: Provider, config: Config, patience: float) -> Finding:
     settings = config.providers.get(provider.name)
-    kind, base_url = (settings.kind, settings.base_url or "") if settings is not None else (provider.name, "")
+    kind = provider.name if settings is None else settings.kind
+    base_url = None if settings is None else settings.base_url
+    if base_url is None:
+        base_url = PRESETS[kind].base_url if kind in PRESETS else ""
     started = time.monotonic()
     try:
         async with asyncio.timeout(patience):

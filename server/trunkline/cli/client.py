@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final, Protocol
 
+from trunkline.core.fold import unfold
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
 from trunkline.v1.models_pb2 import ListModelsResponse
 
@@ -45,3 +47,14 @@ class Client(Protocol):
     async def close(self) -> None:
         """Close the connection."""
         ...
+
+
+async def answers(client: Client, request: ChatRequest, *, stream: bool) -> AsyncGenerator[ChatEvent, None]:
+    """The answer as events: as it is written, or all at once when it is whole."""
+    if stream:
+        async with aclosing(client.stream(request)) as events:
+            async for event in events:
+                yield event
+    else:
+        for event in unfold(await client.chat(request)):
+            yield event

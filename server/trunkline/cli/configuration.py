@@ -12,7 +12,7 @@ from trunkline.cli.terminal import printable, stderr
 from trunkline.config.load import load
 from trunkline.config.model import Config
 from trunkline.config.problem import ConfigError
-from trunkline.providers.registry import KINDS
+from trunkline.providers.build import KINDS
 
 
 def loader(path: Path | None, flags: Mapping[str, str]) -> Callable[[], Config]:
@@ -23,8 +23,6 @@ def loader(path: Path | None, flags: Mapping[str, str]) -> Callable[[], Config]:
 def report(error: ConfigError) -> None:
     """Write every problem to stderr."""
     console = stderr()
-    count = len(error.problems)
-    heading = f"the configuration cannot be used, for {'a reason' if count == 1 else f'{count} reasons'}:"
-    console.print(Text.assemble(("error: ", "bold red"), heading))
+    console.print(Text.assemble(("error: ", "bold red"), "the configuration cannot be used:"))
     for problem in error.problems:
         console.print(Text(f"  {printable(problem)}"), soft_wrap=True)

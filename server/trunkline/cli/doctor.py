@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +14,7 @@ from trunkline.cli.exits import FAILED, OK
 
 if TYPE_CHECKING:
     from trunkline.cli.checkup import Checkup, Finding
+    from trunkline.config.model import Config
 
 _PACKAGES: Final = ("trunkline", "aiohttp", "grpcio", "protobuf", "pydantic", "uvloop")
 """The packages whose versions are worth a line in a bug report."""
@@ -27,26 +29,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask every provider that the configuration gives for its models, all at once, and try the addresses."""
-    from trunkline.cli.checkup import examine
     from trunkline.cli.configuration import loader, report
     from trunkline.cli.terminal import print_json
     from trunkline.config.problem import ConfigError
 
     try:
-        config = loader(args.config, {})()
+        checkup = asyncio.run(_examine(loader(args.config, {})(), args.timeout))
     except ConfigError as error:
         if args.json:
             print_json({"ok": False, "versions": _versions(), "problems": list(error.problems)})
         else:
             report(error)
         return FAILED
-    checkup = asyncio.run(examine(config, args.timeout))
     if args.json:
         findings = {name: [_object(each) for each in group] for name, group in checkup._asdict().items()}
         print_json({"ok": checkup.well, "versions": _versions(), **findings})
     else:
         _print(args.config, checkup)
     return OK if checkup.well else FAILED
+
+
+async def _examine(config: Config, patience: float) -> Checkup:
+    from trunkline.app import build
+    from trunkline.cli.checkup import examine
+
+    house = await build(config, os.environ)
+    try:
+        return await examine(house, patience)
+    finally:
+        await house.close()
 
 
 def _versions() -> dict[str, str]:

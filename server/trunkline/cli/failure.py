@@ -58,7 +58,7 @@ async def hints(error: Failure, args: argparse.Namespace, client: Client | None,
         case errors_pb2.ERROR_REASON_PROVIDER_UNAUTHENTICATED | errors_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE:
             return ["`trunkline doctor`, where the gateway runs, tells what is wrong with a provider."]
     if error.retry_after is not None:
-        return [f"Try again in {error.retry_after.total_seconds():.0f} seconds."]
+        return [f"Try again in {error.retry_after.total_seconds():.0f} s."]
     return []
 
 
@@ -68,7 +68,7 @@ async def _near_misses(client: Client, model: str, said: str) -> list[str]:
         names = [each.id for each in (await client.models()).models]
     except FAILURES:
         return []
-    near = [name for name in difflib.get_close_matches(model, names, n=3, cutoff=0.5) if f"`{name}`" not in said]
+    near = [name for name in difflib.get_close_matches(model, names, n=3, cutoff=0.75) if f"`{name}`" not in said]
     meant = [f"Did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
     return [*meant, "`trunkline models` lists them all."]
 
