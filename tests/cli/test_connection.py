@@ -23,6 +23,7 @@ def _args(*given: str) -> argparse.Namespace:
         ([], "127.0.0.1:50051 over gRPC"),
         (["--grpc", "gateway.example:443", "--tls"], "gateway.example:443 over gRPC"),
         (["--http", "http://127.0.0.1:8080/v1/"], "http://127.0.0.1:8080 over HTTP"),
+        (["--http", "http://me:secret@gateway.example"], "http://gateway.example over HTTP"),
         (["--http", "https://gateway.example/llm"], "https://gateway.example/llm over HTTP"),
     ],
 )
@@ -38,6 +39,7 @@ async def test_where_the_gateway_is(given: list[str], where: str) -> None:
     [
         (["--grpc", "http://127.0.0.1:8080"], "a URL goes with --http"),
         (["--http", "127.0.0.1:8080"], "--http takes a URL"),
+        (["--http", "http://[::1"], "--http: "),
         (["--cert", "c.pem"], "go together"),
         (["--ca", "/nonexistent/ca.pem"], "Cannot read /nonexistent/ca.pem"),
         (["--http", "https://h", "--ca", "/nonexistent/ca.pem"], "Cannot use the certificates"),

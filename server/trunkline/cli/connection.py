@@ -78,6 +78,8 @@ def _connect_grpc(args: argparse.Namespace, key: str) -> Client:
 def _connect_http(args: argparse.Namespace, key: str) -> Client:
     if not args.http.startswith(("http://", "https://")):
         raise ArgumentsError("--http takes a URL, such as http://127.0.0.1:8080.")
+    import httpx
+
     from trunkline.cli.http_client import HttpClient
 
     context: ssl.SSLContext | None = None
@@ -88,7 +90,10 @@ def _connect_http(args: argparse.Namespace, key: str) -> Client:
                 context.load_cert_chain(args.cert, args.cert_key)
         except OSError as error:
             raise ArgumentsError(f"Cannot use the certificates: {error}.") from None
-    return HttpClient(args.http, key, context)
+    try:
+        return HttpClient(args.http, key, context)
+    except httpx.InvalidURL as error:
+        raise ArgumentsError(f"--http: {error}.") from None
 
 
 def _read(path: Path | None) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,9 +10,10 @@ from typing import Any, Final
 
 import httpx
 from google.protobuf import json_format
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import status_pb2
 
 from trunkline.cli.client import ANSWER_BYTES, CONNECT_SECONDS, LIST_SECONDS, UnreachableError
+from trunkline.cli.remedy import causes
 from trunkline.config.address import Address
 from trunkline.core.grammar import Grammar
 from trunkline.core.status import error_of
@@ -30,12 +32,12 @@ _MODELS: Final = "/trunkline/v1/models"
 _PROFILE: Final = openai.Profile(max_tokens="max_completion_tokens", developer_role=True)
 """The gateway's own surface takes all that the contract has."""
 
-_DETAILS: Final = error_details_pb2
-"""Imported so that the details of a status can be read from JSON."""
-
 
 class HttpClient:
-    """Calls a gateway at `url`, which may be the base URL of an OpenAI client, with `/v1` at its end."""
+    """Calls a gateway at `url`, which may be the base URL of an OpenAI client, with `/v1` at its end.
+
+    Raises `httpx.InvalidURL` where it is no URL.
+    """
 
     def __init__(self, url: str, key: str, context: ssl.SSLContext | None) -> None:
         base = httpx.URL(url.rstrip("/").removesuffix("/v1"))
@@ -46,7 +48,7 @@ class HttpClient:
             trust_env=not Address(base.host, 0).loopback,
             verify=True if context is None else context,
         )
-        self.where = f"{base} over HTTP"
+        self.where = f"{base.copy_with(userinfo=b'')} over HTTP"
 
     async def chat(self, request: ChatRequest) -> ChatResponse:
         """The answer in one message."""
@@ -193,14 +195,14 @@ def _reason(kind: object, code: object, status: int | None) -> ErrorReason.Value
 
 
 def _cause(error: Exception) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         match cause:
             case ConnectionRefusedError():
                 return "nothing listens there"
+            case socket.gaierror():
+                return "the name cannot be resolved"
             case ssl.SSLCertVerificationError():
                 return f"its TLS certificate is not trusted ({cause.verify_message}); --ca names the one to trust"
             case ssl.SSLError():
                 return "the TLS handshake failed; does the URL begin with the right one of http and https?"
-        cause = cause.__cause__ or cause.__context__
     return str(error) or type(error).__name__

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from trunkline.errors import GatewayError
@@ -31,7 +30,7 @@ def diagnose(error: GatewayError, name: str, kind: str = "", base_url: str = "")
     """What the failure of the provider `name` comes from. `base_url` is empty where its kind decides it."""
     setting = f"`providers.{name}.base_url`"
     at = f" ({base_url})" if base_url else ""
-    for cause in _chain(error):
+    for cause in causes(error):
         match cause:
             case socket.gaierror():
                 return Diagnosis(
@@ -97,9 +96,11 @@ def _bad_key(name: str) -> Diagnosis:
     return Diagnosis("the key is missing or wrong (401)", f"Put the right key into `providers.{name}.api_key`.")
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """`error` and what it came from."""
+def causes(error: BaseException) -> list[BaseException]:
+    """What `error` came from, the first cause first: libraries wrap it in errors of their own that tell less."""
+    causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None:
-        yield cause
+        causes.insert(0, cause)
         cause = cause.__cause__ or cause.__context__
+    return causes
