@@ -134,8 +134,8 @@ def _word(value: Json) -> str:
 def _reason(status: int, kind: str, code: str, message: str) -> ErrorReason.ValueType:
     known = _BY_CODE.get(code.lower()) or _BY_CODE.get(kind.lower())
     by_status = _BY_STATUS.get(status)
-    if known is None or known == errors_pb2.ERROR_REASON_INVALID_REQUEST:
-        # `invalid_request_error` goes with 401 and 404, too: there the status tells more.
+    if known in (None, errors_pb2.ERROR_REASON_INVALID_REQUEST, errors_pb2.ERROR_REASON_PROVIDER_FAILED):
+        # `invalid_request_error` goes with 401 and 404, `server_error` with 503: there the status tells more.
         known = by_status or known
     if status == 429 and known not in (errors_pb2.ERROR_REASON_QUOTA_EXCEEDED, None):
         known = errors_pb2.ERROR_REASON_RATE_LIMITED
