@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from trunkline.call import Loss
 from trunkline.dialects.wire import keys_of
 from trunkline.v1.chat_pb2 import ChatRequest
+
+_OWN: Final[dict[str, frozenset[str]]] = {"responses": frozenset({"item"})}
+"""Dialect -> the keys of its extras that nobody but the server which wrote them has a use for."""
 
 
 def foreign_losses(request: ChatRequest, dialect: str, losses: list[Loss]) -> None:
@@ -28,4 +32,5 @@ def foreign_losses(request: ChatRequest, dialect: str, losses: list[Loss]) -> No
 def _note(extras: Mapping[str, str], path: str, dialect: str, losses: list[Loss]) -> None:
     for origin, text in extras.items():
         if origin != dialect:
-            losses.extend(Loss(f"{path}{key}") for key in keys_of(text))
+            own = _OWN.get(origin, ())
+            losses.extend(Loss(f"{path}{key}") for key in keys_of(text) if key not in own)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 import msgspec
 
-from trunkline.errors import invalid_request
+from trunkline.errors import GatewayError, invalid_request
 
 Json: TypeAlias = Any
 """A JSON value as Python's own types, where a `msgspec.Raw` stands for a value that is text already."""
 
 _DEPTH = 256
 """The deepest nesting that is read."""
+
+_MOST_NUMBER = sys.float_info.max
+"""The greatest number that a double holds; an integer can be greater."""
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -25,22 +29,44 @@ _validate = msgspec.json.Decoder(msgspec.Raw).decode
 def loads(text: bytes | str) -> Json:
     """The JSON value in `text`. Raises `GatewayError` (INVALID_REQUEST) where it holds none."""
     try:
-        return _decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _lenient(text, error)
+        value = _decode(text)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        value = _lenient(text, error)
     except RecursionError:
-        raise invalid_request(f"The JSON is nested deeper than {_DEPTH} levels.") from None
+        raise _too_deep() from None
+    brackets = text.count(b"{") + text.count(b"[") if isinstance(text, bytes) else text.count("{") + text.count("[")
+    if brackets > _DEPTH and _is_deeper(value, _DEPTH):
+        # Refused here, so that nothing which walks the value later can run out of stack.
+        raise _too_deep()
+    return value
+
+
+def _is_deeper(value: Json, most: int) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(most):
+        level = [
+            item
+            for node in level
+            for item in (node.values() if type(node) is dict else node)
+            if type(item) is dict or type(item) is list
+        ]
+        if not level:
+            return False
+    return bool(level)
+
+
+def _too_deep() -> GatewayError:
+    return invalid_request(f"The JSON is nested deeper than {_DEPTH} levels.")
 
 
 def _lenient(text: bytes | str, error: Exception) -> Json:
-    """Read what the strict reader refuses and other programs do write: lone surrogates, numbers beyond a double."""
+    """Read what the strict reader refuses and other programs do write: lone surrogates."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        return _well_formed(json.loads(text, parse_constant=_refuse_constant, parse_float=_finite))
     except RecursionError:
-        raise invalid_request(f"The JSON is nested deeper than {_DEPTH} levels.") from None
+        raise _too_deep() from None
     except ValueError:
         raise invalid_request(f"The JSON cannot be read: {error}.") from None
-    return _well_formed(value)
 
 
 def _refuse_constant(name: str) -> float:
@@ -158,6 +184,16 @@ class Object:
         above = self.path
         return f"{above}.{key}" if above else key
 
+    @property
+    def lenient(self) -> bool:
+        """Whether a wrong type is passed over."""
+        return self._lenient
+
+    def check_str(self, key: str) -> None:
+        """Raise `GatewayError` where there is no string at `key`, which stays where it is."""
+        if type(self.fields.get(key)) is not str:
+            self.need_str(key)
+
     def take(self, key: str) -> Json:
         """Whatever stands at `key`; None where absent."""
         return self.fields.pop(key, None)
@@ -195,7 +231,7 @@ class Object:
         if value is None or (type(value) is int and least <= value <= most):
             return value
         if type(value) is int:
-            self._wrong(key, value, f"between {least} and {most}", named=str(value))
+            self._wrong(key, value, f"between {least} and {most}", named=str(value)[:32])
             return None
         self._wrong(key, value, "an integer")
         return None
@@ -208,9 +244,9 @@ class Object:
         if type(value) is not float and type(value) is not int:
             self._wrong(key, value, "a number")
             return None
-        if not least <= value <= most:
+        if not (least <= value <= most and -_MOST_NUMBER <= value <= _MOST_NUMBER):
             bounds = f"between {least:g} and {most:g}" if math.isfinite(most) else f"at least {least:g}"
-            self._wrong(key, value, bounds, named=str(value))
+            self._wrong(key, value, bounds, named=str(value)[:32])
             return None
         return value
 
@@ -261,10 +297,13 @@ class Object:
         return self.fields
 
     def keep(self, extras: MutableMapping[str, str], dialect: str) -> None:
-        """Put what nobody took into `extras`, under the dialect's name."""
+        """Take what nobody took, and put it into `extras` under the dialect's name."""
         rest = self.rest()
         if rest:
-            extras[dialect] = text_of(rest)
+            kept = {key: value for key, value in rest.items() if value is not None}
+            if kept:
+                extras[dialect] = text_of(kept)
+            rest.clear()
 
     def _wrong(self, key: str, value: Json, wanted: str, named: str | None = None) -> None:
         if not self._lenient:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -59,7 +60,7 @@ class AiohttpTransport:
     async def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> AiohttpReply:
         """Send one request."""
         if self._session is None:
-            self._session = _session(self._timeout)
+            self._session = _session(self._timeout, _proxy(URL(self._base)))
         url = self._urls.get(path)
         if url is None:
             url = URL(self._base + path)
@@ -77,7 +78,7 @@ class AiohttpTransport:
             await self._session.close()
 
 
-def _session(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
+def _session(timeout: aiohttp.ClientTimeout, proxy: URL | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30),
         timeout=timeout,
@@ -86,8 +87,20 @@ def _session(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
         read_bufsize=2**18,
         skip_auto_headers=("user-agent",),
         headers={"user-agent": "trunkline"},
-        trust_env=True,
+        proxy=proxy,
     )
+
+
+def _proxy(url: URL) -> URL | None:
+    """The proxy that the environment names for `url`.
+
+    aiohttp's own `trust_env` asks anew for each request, in a thread, and reads `~/.netrc` too: it trebles the cost of
+    a call, and could add a key that nobody configured.
+    """
+    if url.host is None or proxy_bypass(url.host):
+        return None
+    proxy = getproxies().get(url.scheme)
+    return None if proxy is None else URL(proxy)
 
 
 def _failed(error: Exception) -> GatewayError:

@@ -21,6 +21,9 @@ _MOST_BODY = 64 * 1024 * 1024
 _MOST_ERROR = 256 * 1024
 """The most bytes that are read of an error."""
 
+_MOST_PAGES = 64
+"""The most pages that are read of a list of models."""
+
 _ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id")
 """Where providers tell their own id of a request."""
 
@@ -111,6 +114,10 @@ class HttpProvider:
         """The names in the answer to `GET /models`."""
         raise NotImplementedError
 
+    def next_models_path(self, wire: Json) -> str | None:
+        """Where the list of models goes on, below the base URL, after the page `wire`; None after the last."""
+        return None
+
     async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
         """See `Provider.chat`."""
         reply = await self._send(request, attempt, stream=False)
@@ -152,21 +159,28 @@ class HttpProvider:
 
     async def list_models(self) -> Sequence[Model]:
         """The configured names, or what the provider itself lists."""
-        names: Sequence[str] = self._models
-        if not names:
-            path = self.models_path
-            headers = await self.authorize("GET", path, self._headers, None)
-            reply = await self._transport.send("GET", path, headers, None)
-            try:
-                body = await _read(reply, _MOST_BODY) or b""
-                if reply.status != 200:
-                    raise self.decode_error(reply.status, reply.headers, body[:_MOST_ERROR])
-                names = self.decode_models(loads(body))
-            except GatewayError as error:
-                raise self._own(error) from error.__cause__
-            finally:
-                await reply.close()
+        names = list(self._models)
+        path: str | None = None if names else self.models_path
+        for _ in range(_MOST_PAGES):
+            if path is None:
+                break
+            page = await self._page(path)
+            names += self.decode_models(page)
+            path = self.next_models_path(page)
         return [Model(id=name, providers=[self._name]) for name in names]
+
+    async def _page(self, path: str) -> Json:
+        headers = await self.authorize("GET", path, self._headers, None)
+        reply = await self._transport.send("GET", path, headers, None)
+        try:
+            body = await _read(reply, _MOST_BODY) or b""
+            if reply.status != 200:
+                raise self.decode_error(reply.status, reply.headers, body[:_MOST_ERROR])
+            return loads(body)
+        except GatewayError as error:
+            raise self._own(error) from error.__cause__
+        finally:
+            await reply.close()
 
     async def close(self) -> None:
         """Close every connection."""

@@ -28,6 +28,8 @@ _BY_CODE: Final[dict[str, ErrorReason.ValueType]] = {
     "rate_limit_exceeded": errors_pb2.ERROR_REASON_RATE_LIMITED,
     "unsupported_parameter": errors_pb2.ERROR_REASON_UNSUPPORTED,
     "unsupported_value": errors_pb2.ERROR_REASON_UNSUPPORTED,
+    "tool_use_failed": errors_pb2.ERROR_REASON_PROVIDER_FAILED,  # Groq: its model's fault, not the caller's
+    "json_validate_failed": errors_pb2.ERROR_REASON_PROVIDER_FAILED,
     "server_error": errors_pb2.ERROR_REASON_PROVIDER_FAILED,
     "rate_limit_error": errors_pb2.ERROR_REASON_RATE_LIMITED,
     "overloaded_error": errors_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE,
@@ -53,7 +55,12 @@ _BY_STATUS: Final[dict[int, ErrorReason.ValueType]] = {
     529: errors_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE,
 }
 
-_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_DURATION: Final = re.compile(
+    r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,9}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?",
+    re.ASCII,
+)
+
+_HTTP_STATUS: Final = re.compile(r"[45][0-9][0-9]")
 
 _CONTEXT: Final = re.compile(r"maximum context length|context window|context length", re.IGNORECASE)
 """How servers without a code of their own say that a conversation is too long."""
@@ -65,7 +72,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Gatewa
     By `code` and `type` where they are known, by status otherwise. `headers` are looked up by lower-case name.
     """
     message, kind, code, param = _fields(body)
-    if status == 200 and code.isdigit():
+    if status == 200 and _HTTP_STATUS.fullmatch(code):
         # OpenRouter and vLLM write the status as the code of an error within a stream.
         status = int(code)
     reason = _reason(status, kind, code, message)

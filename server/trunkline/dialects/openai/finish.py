@@ -8,6 +8,7 @@ from trunkline.v1 import chat_pb2
 from trunkline.v1.chat_pb2 import Finish, FinishReason
 
 _REASONS: Final[dict[str, FinishReason.ValueType]] = {
+    "": chat_pb2.FINISH_REASON_STOP,  # Snowflake
     "stop": chat_pb2.FINISH_REASON_STOP,
     "eos": chat_pb2.FINISH_REASON_STOP,  # Together
     "eos_token": chat_pb2.FINISH_REASON_STOP,  # TGI
@@ -31,7 +32,10 @@ _WORDS: Final[dict[int, str]] = {
 
 
 def decode_finish(word: str, *, native: str | None = None, calls: bool) -> Finish:
-    """Read a finish reason. `calls` tells whether the answer calls tools, for servers that say `stop` all the same."""
+    """Read the finish reason of a whole answer, empty where its server gives none.
+
+    `calls` tells whether the answer calls tools, for servers that say `stop` all the same.
+    """
     reason = _REASONS.get(word, chat_pb2.FINISH_REASON_OTHER)
     if calls and reason == chat_pb2.FINISH_REASON_STOP:
         reason = chat_pb2.FINISH_REASON_TOOL_CALLS

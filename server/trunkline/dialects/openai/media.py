@@ -15,10 +15,12 @@ _URL_KEYS: Final = {"image_url": "image/*", "video_url": "video/*"}
 
 def decode_media(wire: Object, kind: str, media: Media) -> None:
     """Read a part of `kind`: `image_url`, `video_url`, `input_audio` or `file`. A `data:` URL stays as it is."""
+    if kind in _URL_KEYS and type(wire.fields.get(kind)) is str:
+        # Mistral's form: the address alone.
+        wire.fields[kind] = {"url": wire.fields[kind]}
     inner = wire.take_object(kind)
     if inner is None:
-        bare = wire.take_str(kind) if kind in _URL_KEYS else None
-        inner = Object({} if bare is None else {"url": bare}, parent=wire, key=kind)
+        inner = Object({}, parent=wire, key=kind)
     if kind in _URL_KEYS:
         media.uri = inner.need_str("url")
         media.media_type = _media_type(media.uri) or _URL_KEYS[kind]

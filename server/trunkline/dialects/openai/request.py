@@ -6,16 +6,11 @@ from typing import Final, NamedTuple
 
 from trunkline.call import Loss
 from trunkline.dialects.foreign import foreign_losses
-from trunkline.dialects.openai.content import (
-    DIALECT,
-    decode_message,
-    encode_cache,
-    encode_message,
-    take_cache,
-)
+from trunkline.dialects.openai.content import DIALECT, encode_cache, take_cache
+from trunkline.dialects.openai.message import decode_message, encode_message
 from trunkline.dialects.openai.profile import Profile, Writing
 from trunkline.dialects.wire import Json, Object, loads, raw, restore, text_of
-from trunkline.errors import invalid_request, unsupported
+from trunkline.errors import GatewayError, invalid_request, unsupported
 from trunkline.v1 import chat_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, ResponseFormat, Sampling, Tool, ToolChoice
 
@@ -25,6 +20,8 @@ _MODES: Final[dict[str, ToolChoice.Mode.ValueType]] = {
     "required": chat_pb2.ToolChoice.MODE_REQUIRED,
 }
 _MODE_NAMES: Final[dict[int, str]] = {mode: name for name, mode in _MODES.items()}
+_ANY: Final = "any"
+"""Mistral's word for `required`."""
 
 _DEFAULT: Final = Profile()
 
@@ -103,10 +100,11 @@ def _decode_sampling(wire: Object, sampling: Sampling) -> None:
 
 
 def _decode_tool(wire: Object, tool: Tool) -> None:
-    if wire.fields.get("type") != "function":
-        kind = wire.need_str("type")
+    kind = wire.fields.get("type")
+    if kind != "function" and not (kind is None and "function" in wire.fields):  # Mistral's own client leaves it out
+        wire.check_str("type")
         tool.native.dialect = DIALECT
-        tool.native.json = text_of({"type": kind, **wire.fields})
+        tool.native.json = text_of(wire.fields)
         return
     wire.take("type")
     function = wire.take_object("function")
@@ -128,6 +126,8 @@ def _decode_tool(wire: Object, tool: Tool) -> None:
 
 def _decode_tool_choice(wire: Object, request: ChatRequest) -> None:
     choice = wire.fields.get("tool_choice")
+    if choice == _ANY:
+        choice = "required"
     if type(choice) is str and choice in _MODES:
         del wire.fields["tool_choice"]
         request.tool_choice.mode = _MODES[choice]
@@ -149,8 +149,10 @@ def _decode_response_format(wire: Object, request: ChatRequest) -> None:
         wire.take_object("response_format")
         return
     kind = form.get("type")
-    if kind == "text" and len(form) == 1:
-        wire.take("response_format")
+    if kind == "text":
+        form.pop("type")
+        wire.take_object("response_format")
+        request.response_format.SetInParent()
     elif kind == "json_object":
         form.pop("type")
         wire.take_object("response_format")
@@ -162,7 +164,7 @@ def _decode_response_format(wire: Object, request: ChatRequest) -> None:
             raise invalid_request("`response_format.json_schema` is required.", "response_format.json_schema")
         outer.take("type")
         schema = request.response_format.json_schema
-        schema.name = inner.need_str("name")
+        schema.name = inner.take_str("name") or ""
         schema.description = inner.take_str("description") or ""
         fields = inner.take_object("schema")
         if fields is not None:
@@ -193,7 +195,7 @@ def _decode_logprobs(wire: Object, request: ChatRequest) -> None:
     elif wanted is False and wire.fields.get("top_logprobs") is None:
         wire.take("logprobs")
         wire.take("top_logprobs")
-    elif wanted is not None and type(wanted) is not bool:
+    elif type(wanted) not in (type(None), bool, int):  # Together and Fireworks take the number itself: it is kept
         wire.take_bool("logprobs")
 
 
@@ -258,7 +260,7 @@ def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
     if tool.WhichOneof("kind") == "native":
         if tool.native.dialect != DIALECT:
             raise unsupported(f"`{path}` is a tool that only `{tool.native.dialect}` runs.", path)
-        return loads(tool.native.json)
+        return _native(tool.native.json, f"{path}.native.json")
     function: dict[str, Json] = {"name": tool.function.name}
     if tool.function.description:
         function["description"] = tool.function.description
@@ -274,6 +276,13 @@ def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
             to.lose("cache_control")
     restore(wire, tool.extras, DIALECT)
     return wire
+
+
+def _native(text: str, path: str) -> Json:
+    try:
+        return loads(text)
+    except GatewayError as error:
+        raise invalid_request(error.message, path) from None
 
 
 def _encode_tool_choice(choice: ToolChoice, wire: dict[str, Json]) -> None:
@@ -297,4 +306,4 @@ def _encode_response_format(form: ResponseFormat, wire: dict[str, Json]) -> None
                 schema["strict"] = form.json_schema.strict
             wire["response_format"] = {"type": "json_schema", "json_schema": schema}
         case None:
-            pass
+            wire["response_format"] = {"type": "text"}

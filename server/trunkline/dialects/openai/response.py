@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 
-import msgspec
-
-from trunkline.dialects.openai.content import DIALECT, FOREIGN, decode_assistant, encode_call, put_foreign
+from trunkline.dialects.openai.calls import encode_answered_call, encode_function
+from trunkline.dialects.openai.content import DIALECT, decode_part, encode_opaque
+from trunkline.dialects.openai.extra_content import put_block, put_foreign
 from trunkline.dialects.openai.finish import decode_finish, encode_finish
 from trunkline.dialects.openai.logprobs import decode_logprobs, encode_logprobs
 from trunkline.dialects.openai.media import encode_media
+from trunkline.dialects.openai.message import decode_assistant
+from trunkline.dialects.openai.reasoning import encode_details
 from trunkline.dialects.openai.usage import decode_usage, encode_usage
-from trunkline.dialects.wire import Json, Object, loads, restore
+from trunkline.dialects.wire import Json, Object, restore
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatResponse, Choice
-from trunkline.v1.content_pb2 import Message, Part
+from trunkline.v1.content_pb2 import Message
+
+_TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 
 
 def decode_response(wire: Object) -> ChatResponse:
@@ -26,7 +30,6 @@ def decode_response(wire: Object) -> ChatResponse:
     usage = wire.take_object("usage")
     if usage is not None:
         response.usage.CopyFrom(decode_usage(usage))
-        usage.fields.clear()
     wire.keep(response.extras, DIALECT)
     return response
 
@@ -47,35 +50,36 @@ def _decode_choice(wire: Object, choice: Choice, position: int, response_id: str
     choice.message.role = content_pb2.ROLE_ASSISTANT
     message = wire.take_object("message")
     if message is not None:
-        decode_answer(message, choice.message)
-        name_calls(choice.message, response_id, choice.index)
+        name_calls(message.fields.get("tool_calls"), response_id, choice.index)
+        _decode_answer(message, choice.message)
     _decode_choice_logprobs(wire, choice.message)
     word = wire.take_str("finish_reason")
     native = wire.take_str("native_finish_reason")
-    if word is not None:
-        calls = any(part.WhichOneof("kind") == "tool_call" for part in choice.message.parts)
-        choice.finish.CopyFrom(decode_finish(word, native=native, calls=calls))
+    calls = any(part.WhichOneof("kind") == "tool_call" for part in choice.message.parts)
+    choice.finish.CopyFrom(decode_finish(word or "", native=native, calls=calls))
     wire.keep(choice.extras, DIALECT)
 
 
-def decode_answer(wire: Object, message: Message) -> None:
+def _decode_answer(wire: Object, message: Message) -> None:
     """Read the message of a choice. An empty text is no part: servers write one beside tool calls."""
     wire.take_str("role")
-    if wire.fields.get("content") == "":
-        wire.take("content")
-    if wire.fields.get("reasoning_content") == "":
-        wire.take("reasoning_content")
-    if wire.fields.get("reasoning") == "":
-        wire.take("reasoning")
+    for key in _TEXTS:
+        if wire.fields.get(key) == "":
+            wire.take(key)
     decode_assistant(wire, message)
+    for item in wire.take_objects("images"):
+        decode_part(item, message.parts.add())
     wire.keep(message.extras, DIALECT)
 
 
-def name_calls(message: Message, response_id: str, choice: int) -> None:
-    """Give an id to each tool call that its server gave none: a result could not name it otherwise."""
-    for position, part in enumerate(message.parts):
-        if part.WhichOneof("kind") == "tool_call" and not part.tool_call.id:
-            part.tool_call.id = call_id(response_id, choice, position)
+def name_calls(calls: Json, response_id: str, choice: int) -> None:
+    """Give an id to each call that its server gave none: a result could not name it otherwise.
+
+    The one call of the older form, `function_call`, stays without: its result is told by the function's name.
+    """
+    for position, call in enumerate(calls if isinstance(calls, list) else ()):
+        if isinstance(call, dict) and not call.get("id"):
+            call["id"] = call_id(response_id, choice, position)
 
 
 def call_id(response_id: str, choice: int, position: int) -> str:
@@ -94,7 +98,7 @@ def _decode_choice_logprobs(wire: Object, message: Message) -> None:
             part.logprobs.extend(decode_logprobs(logprobs.take("content")))
         elif kind == "refusal" and "refusal" in logprobs.fields:
             part.logprobs.extend(decode_logprobs(logprobs.take("refusal")))
-    for key in [key for key, value in logprobs.fields.items() if value is None]:
+    for key in [key for key, value in logprobs.fields.items() if not value]:
         logprobs.take(key)
 
 
@@ -111,8 +115,7 @@ def encode_response(response: ChatResponse) -> dict[str, Json]:
         wire["usage"] = encode_usage(response.usage)
     if response.provider:
         wire["provider"] = response.provider
-    if response.extras:
-        restore(wire, response.extras, DIALECT)
+    restore(wire, response.extras, DIALECT)
     return wire
 
 
@@ -120,69 +123,59 @@ def _encode_choice(choice: Choice) -> dict[str, Json]:
     word, native = encode_finish(choice.finish)
     wire: dict[str, Json] = {
         "index": choice.index,
-        "message": encode_answer(choice.message),
+        "message": _encode_answer(choice.message),
         "logprobs": _encode_choice_logprobs(choice.message),
         "finish_reason": word,
     }
     if native is not None:
         wire["native_finish_reason"] = native
-    if choice.extras:
-        restore(wire, choice.extras, DIALECT)
+    restore(wire, choice.extras, DIALECT)
     return wire
 
 
-def encode_answer(message: Message) -> dict[str, Json]:
+def _encode_answer(message: Message) -> dict[str, Json]:
     """Write the message of a choice. Reasoning is under both names that clients look for."""
     wire: dict[str, Json] = {"role": "assistant", "content": None, "refusal": None}
     texts: list[str] = []
+    blocks: list[Json] = []
     calls: list[Json] = []
+    put_foreign(wire, message.extras)
     for part in message.parts:
         match part.WhichOneof("kind"):
             case "text":
                 texts.append(part.text)
+                blocks.append({"type": "text", "text": part.text})
                 put_foreign(wire, part.extras)
                 restore(wire, part.extras, DIALECT)
             case "tool_call":
-                if part.tool_call.id:
-                    calls.append(encode_call(part))
+                if part.tool_call.id or "function_call" in wire:
+                    calls.append(encode_answered_call(part))
+                else:
+                    wire["function_call"] = encode_function(part.tool_call)
             case "reasoning":
                 wire["reasoning_content"] = wire.get("reasoning_content", "") + part.reasoning.text
                 wire["reasoning"] = wire["reasoning_content"]
-                encode_details(part, wire)
+                encode_details(part, len(part.reasoning.text), wire)
             case "refusal":
                 wire["refusal"] = (wire["refusal"] or "") + part.refusal
             case "media":
                 wire.setdefault("images", []).append(encode_media(part.media, "message"))
+            case "opaque" if part.opaque.dialect != DIALECT:
+                put_block(wire, part.opaque.dialect, part.opaque.json)
             case "opaque":
-                _encode_opaque(part, wire, calls)
-    if texts:
+                block = encode_opaque(part, "message")
+                (calls if "id" in block else blocks).append(block)
+    if len(blocks) > len(texts):
+        # A server that answers in blocks is asked by clients that know them.
+        wire["content"] = blocks
+    elif texts:
         wire["content"] = "".join(texts)
-    elif not calls and wire["refusal"] is None:
+    elif not calls and wire["refusal"] is None and "function_call" not in wire:
         wire["content"] = ""
     if calls:
         wire["tool_calls"] = calls
     restore(wire, message.extras, DIALECT)
     return wire
-
-
-def encode_details(part: Part, wire: dict[str, Json]) -> None:
-    """Write what a reasoning part holds beside its text, so that a client that echoes the message loses nothing."""
-    own = part.extras.get(DIALECT)
-    if own is not None:
-        details = loads(own).get("reasoning_details", [])
-        wire.setdefault("reasoning_details", []).extend(details)
-    for dialect, text in part.extras.items():
-        if dialect in FOREIGN:
-            item = {"type": "reasoning.text", "text": part.reasoning.text, "format": dialect}
-            wire.setdefault("reasoning_details", []).append({**item, "data": text})
-
-
-def _encode_opaque(part: Part, wire: dict[str, Json], calls: list[Json]) -> None:
-    block = msgspec.Raw(part.opaque.json.encode())
-    if part.opaque.dialect == DIALECT:
-        calls.append(block)
-    else:
-        wire.setdefault("extra_content", {}).setdefault(part.opaque.dialect, {}).setdefault("blocks", []).append(block)
 
 
 def _encode_choice_logprobs(message: Message) -> Json:

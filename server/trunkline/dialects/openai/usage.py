@@ -8,6 +8,9 @@ from trunkline.v1.chat_pb2 import Usage
 
 _MOST = 2**31 - 1
 
+_CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens")
+"""What DeepSeek, Moonshot and Mistral call the cached tokens. They stay in the object, for who looks for them there."""
+
 
 def decode_usage(wire: Object) -> Usage:
     """Read a `usage` object."""
@@ -19,19 +22,26 @@ def decode_usage(wire: Object) -> Usage:
     outputs = wire.take_object("completion_tokens_details")
     cached = inputs.take_int("cached_tokens", 0, _MOST) if inputs is not None else None
     reasoning = outputs.take_int("reasoning_tokens", 0, _MOST) if outputs is not None else None
-    if cached is None:
-        # DeepSeek's older name. The object keeps it, beside its `prompt_cache_miss_tokens`.
-        hit = wire.fields.get("prompt_cache_hit_tokens")
-        cached = hit if type(hit) is int and 0 <= hit <= _MOST else None
+    written = inputs.take_int("cache_write_tokens", 0, _MOST) if inputs is not None else None
+    for name in _CACHED if cached is None else ():
+        count = wire.fields.get(name)
+        if type(count) is int and 0 <= count <= _MOST:
+            cached = count
+    read, wrote, thought = prompt or 0, completion or 0, reasoning or 0
+    if thought and (total == read + wrote + thought or wrote < thought) and wrote + thought <= _MOST:
+        # xAI, and Gemini behind Vercel's gateway, count reasoning beside `completion_tokens`; every other within it.
+        completion = wrote + thought
+    elif total is not None and total != read + wrote:
+        # Gemini and Mistral count what they tell nowhere else.
+        wire.fields["total_tokens"] = total
     if prompt is not None:
         usage.input_tokens = prompt
     if completion is not None:
-        if reasoning and total is not None and total == (prompt or 0) + completion + reasoning:
-            # xAI counts reasoning beside `completion_tokens`; every other server within it.
-            completion += reasoning
         usage.output_tokens = completion
     if cached is not None:
         usage.cached_input_tokens = cached
+    if written is not None:
+        usage.cache_write_input_tokens = written
     if reasoning is not None:
         usage.reasoning_output_tokens = reasoning
     wire.keep(usage.extras, DIALECT)
@@ -43,7 +53,6 @@ def encode_usage(usage: Usage) -> dict[str, Json]:
     wire: dict[str, Json] = {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
     }
     inputs: dict[str, Json] = {}
     if usage.HasField("cached_input_tokens"):
@@ -54,6 +63,6 @@ def encode_usage(usage: Usage) -> dict[str, Json]:
         wire["prompt_tokens_details"] = inputs
     if usage.HasField("reasoning_output_tokens"):
         wire["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_output_tokens}
-    if usage.extras:
-        restore(wire, usage.extras, DIALECT)
+    restore(wire, usage.extras, DIALECT)
+    wire.setdefault("total_tokens", usage.input_tokens + usage.output_tokens)
     return wire

@@ -1,0 +1,48 @@
+"""The sources that a text rests on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline.dialects.anthropic.dialect import DIALECT
+from trunkline.dialects.wire import Json, Object, restore
+from trunkline.v1.content_pb2 import Citation
+
+_NAMES: Final[dict[str, tuple[str | None, str]]] = {
+    "web_search_result_location": ("url", "title"),
+    "search_result_location": ("source", "title"),
+    "char_location": (None, "document_title"),
+    "page_location": (None, "document_title"),
+    "content_block_location": (None, "document_title"),
+}
+"""`type` -> the keys of the address and of the title."""
+
+
+def decode_citation(wire: Object) -> Citation:
+    """Read one citation. Where it stands in the document that is cited stays in its extras."""
+    kind = wire.fields.get("type")
+    address, title = _NAMES.get(kind if isinstance(kind, str) else "", ("url", "title"))
+    citation = Citation(cited_text=wire.take_str("cited_text") or "", title=wire.take_str(title) or "")
+    if address is not None:
+        citation.uri = wire.take_str(address) or ""
+    wire.keep(citation.extras, DIALECT)
+    return citation
+
+
+def is_own(citation: Citation) -> bool:
+    """Whether this dialect wrote the citation, which it alone can read back."""
+    return DIALECT in citation.extras
+
+
+def encode_citation(citation: Citation) -> dict[str, Json]:
+    """Write a citation; one of another dialect as the result of a web search."""
+    own: dict[str, Json] = {}
+    restore(own, citation.extras, DIALECT)
+    if not own:
+        own = {"type": "web_search_result_location", "encrypted_index": ""}
+    kind = own.get("type")
+    address, title = _NAMES.get(kind if isinstance(kind, str) else "", ("url", "title"))
+    wire: dict[str, Json] = {"type": kind, "cited_text": citation.cited_text, title: citation.title or None}
+    if address is not None:
+        wire[address] = citation.uri
+    return {**wire, **{key: value for key, value in own.items() if key not in wire}}

@@ -1,0 +1,213 @@
+"""The turns of a conversation, as the API wants them: instructions apart, users and assistants in alternation."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict, deque
+from typing import Final
+
+from trunkline.call import LossKind
+from trunkline.dialects.anthropic.content import decode_blocks, encode_part, plain
+from trunkline.dialects.anthropic.dialect import DIALECT
+from trunkline.dialects.anthropic.profile import Writing
+from trunkline.dialects.ids import made_id
+from trunkline.dialects.wire import Json, Object, restore
+from trunkline.errors import invalid_request, unsupported
+from trunkline.v1 import content_pb2
+from trunkline.v1.chat_pb2 import ChatRequest
+from trunkline.v1.content_pb2 import Message, Part, Role
+
+_ROLES: Final[dict[str, Role.ValueType]] = {
+    "user": content_pb2.ROLE_USER,
+    "assistant": content_pb2.ROLE_ASSISTANT,
+    "system": content_pb2.ROLE_SYSTEM,
+}
+
+_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,256}")
+"""What the API takes as the id of a tool call."""
+
+
+def decode_system(wire: Object, request: ChatRequest) -> None:
+    """Read the instructions, a text or blocks of it, as the first message."""
+    if not wire.fields.get("system"):
+        wire.take("system")
+        return
+    message = request.messages.add(role=content_pb2.ROLE_SYSTEM)
+    decode_blocks(wire, "system", message.parts)
+
+
+def decode_turn(wire: Object, request: ChatRequest) -> None:
+    """Read one message: two where it holds tool results and more."""
+    word = wire.need_str("role")
+    role = _ROLES.get(word)
+    if role is None:
+        raise invalid_request(
+            f"`{wire.at('role')}` must be one of {', '.join(f'`{name}`' for name in _ROLES)}, not `{word[:64]}`.",
+            wire.at("role"),
+        )
+    message = request.messages.add(role=role)
+    if wire.fields.get("content") is None:
+        raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
+    decode_blocks(wire, "content", message.parts)
+    wire.keep(message.extras, DIALECT)
+    if role != content_pb2.ROLE_USER:
+        return
+    rest = [part for part in message.parts if part.WhichOneof("kind") != "tool_result"]
+    if len(rest) < len(message.parts):
+        results = [part for part in message.parts if part.WhichOneof("kind") == "tool_result"]
+        message.role = content_pb2.ROLE_TOOL
+        del message.parts[:]
+        message.parts.extend(results)
+        if rest:
+            request.messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
+
+
+class _Turn:
+    """A message of the API that is being put together, from one or several of the contract's."""
+
+    __slots__ = ("blocks", "message", "results", "role", "server_tool_last")
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+        self.message: dict[str, Json] = {"role": role, "content": None}
+        self.results: list[Json] = []
+        self.blocks: list[Json] = []
+        self.server_tool_last = False
+
+
+class Conversation:
+    """Puts the messages of a request into turns.
+
+    Instructions that begin a conversation go to `system`. Later ones stay where they are as far as the model takes
+    system messages between turns, which must be behind a user's turn and in front of the assistant's; elsewhere they
+    join the first, and that is noted.
+    """
+
+    def __init__(self, to: Writing) -> None:
+        self._to = to
+        self._system: list[Json] = []
+        self._turns: list[_Turn] = []
+        self._waiting: list[tuple[str, Message, list[Json]]] = []
+        self._unnamed: defaultdict[str, deque[str]] = defaultdict(deque)
+
+    def add(self, message: Message, path: str) -> None:
+        """Take the next message."""
+        if message.name:
+            self._to.lose(f"{path}.name")
+        match message.role:
+            case content_pb2.ROLE_SYSTEM | content_pb2.ROLE_DEVELOPER:
+                blocks = self._instructions(message, path)
+                if self._turns or self._waiting:
+                    self._waiting.append((path, message, blocks))
+                else:
+                    self._system.extend(blocks)
+            case content_pb2.ROLE_ASSISTANT:
+                self._place()
+                self._append("assistant", message, path)
+            case _:
+                self._append("user", message, path)
+
+    def write(self, wire: dict[str, Json]) -> None:
+        """Write `system` and `messages`."""
+        self._place()
+        if not self._turns and self._system:
+            # Instructions alone: the API answers a user.
+            turn = _Turn("user")
+            turn.blocks, self._system = self._system, []
+            self._turns.append(turn)
+            self._to.lose("messages[0].role", LossKind.APPROXIMATED)
+        if self._system:
+            wire["system"] = plain(self._system)
+        messages: list[Json] = []
+        for turn in self._turns:
+            turn.message["content"] = plain([*turn.results, *turn.blocks])
+            messages.append(turn.message)
+        if messages and self._turns[-1].role == "assistant":
+            _trim(messages)
+        wire["messages"] = messages
+
+    def _instructions(self, message: Message, path: str) -> list[Json]:
+        for part in message.parts:
+            if part.WhichOneof("kind") not in ("text", "opaque"):
+                raise unsupported(f"`{path}` holds more than text, which instructions to this target cannot.", path)
+        return self._blocks(message, path)
+
+    def _append(self, role: str, message: Message, path: str) -> None:
+        blocks = self._blocks(message, path)
+        results = [block for block in blocks if type(block) is dict and block["type"] == "tool_result"]
+        if not blocks:
+            return
+        turn = self._turns[-1] if self._turns else None
+        if turn is None or turn.role != role:
+            turn = _Turn(role)
+            self._turns.append(turn)
+        if results and role == "user":
+            # Results come first in their turn, whatever stands beside them.
+            turn.results.extend(results)
+            blocks = [block for block in blocks if type(block) is not dict or block["type"] != "tool_result"]
+        turn.blocks.extend(blocks)
+        turn.server_tool_last = message.parts[-1].WhichOneof("kind") == "opaque"
+        if message.extras:
+            restore(turn.message, message.extras, DIALECT)
+
+    def _blocks(self, message: Message, path: str) -> list[Json]:
+        blocks: list[Json] = []
+        for part in message.parts:
+            block = encode_part(part, self._to, path)
+            if block is None:
+                continue
+            match part.WhichOneof("kind"):
+                case "tool_call":
+                    block["id"] = self._call_id(part, path, len(blocks))
+                case "tool_result":
+                    block["tool_use_id"] = self._result_id(part)
+            blocks.append(block)
+        return blocks
+
+    def _call_id(self, part: Part, path: str, place: int) -> str:
+        call = part.tool_call
+        if call.id:
+            return _legal(call.id)
+        made = made_id("toolu_", f"{path}/{place}")
+        self._unnamed[call.name].append(made)
+        return made
+
+    def _result_id(self, part: Part) -> str:
+        result = part.tool_result
+        if result.tool_call_id:
+            return _legal(result.tool_call_id)
+        calls = self._unnamed[result.name]
+        return calls.popleft() if calls else made_id("toolu_", result.name)
+
+    def _place(self) -> None:
+        """Put the instructions that wait behind the last turn, or to the first ones."""
+        waiting, self._waiting = self._waiting, []
+        if not any(blocks for _, _, blocks in waiting):
+            return
+        last = self._turns[-1] if self._turns else None
+        legal = last is not None and (last.role == "user" or (last.role == "assistant" and last.server_tool_last))
+        if legal and self._to.profile.system_turns:
+            turn = _Turn("system")
+            for _, message, blocks in waiting:
+                turn.blocks.extend(blocks)
+                restore(turn.message, message.extras, DIALECT)
+            self._turns.append(turn)
+            return
+        for path, _, blocks in waiting:
+            self._system.extend(block for block in blocks if type(block) is dict)
+            self._to.lose(path, LossKind.APPROXIMATED)
+
+
+def _legal(name: str) -> str:
+    """The id itself where the API takes it, else another that is always the same for it."""
+    return name if _ID.fullmatch(name) else made_id("toolu_", name)
+
+
+def _trim(messages: list[Json]) -> None:
+    """Take the white space from the end of an answer that the model is to go on with: the API refuses it."""
+    message = messages[-1]
+    content = message["content"]
+    if type(content) is str:
+        message["content"] = content.rstrip()
+    elif type(content[-1]) is dict and content[-1]["type"] == "text":
+        content[-1] = {**content[-1], "text": content[-1]["text"].rstrip()}

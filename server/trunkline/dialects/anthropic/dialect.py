@@ -1,0 +1,5 @@
+"""The dialect's name in `extras`."""
+
+from typing import Final
+
+DIALECT: Final = "anthropic"

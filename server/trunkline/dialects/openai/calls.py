@@ -1,0 +1,69 @@
+"""Tool calls."""
+
+from __future__ import annotations
+
+from trunkline.dialects.openai.content import DIALECT, decode_opaque
+from trunkline.dialects.openai.extra_content import put_foreign, take_foreign
+from trunkline.dialects.wire import Json, Object, restore, text_of
+from trunkline.errors import invalid_request
+from trunkline.v1.content_pb2 import Part, ToolCall
+
+
+def decode_call(wire: Object, part: Part) -> None:
+    """Read one tool call. A call of another type than `function` is carried verbatim."""
+    if wire.fields.get("type") not in (None, "", "function"):
+        if wire.lenient:
+            wire.fields.setdefault("id", "")
+        else:
+            wire.check_str("type")
+            wire.check_str("id")
+        decode_opaque(wire, part)
+        return
+    wire.take("type")
+    part.tool_call.id = wire.take_str("id") or ""
+    function = wire.take_object("function")
+    if function is not None:
+        decode_function(function, part.tool_call)
+    elif not wire.lenient:
+        raise invalid_request(f"`{wire.at('function')}` is required.", wire.at("function"))
+    # The place among the calls of a streamed answer, which clients leave in the message that they build of it.
+    wire.take_int("index")
+    take_foreign(wire, part.extras)
+    wire.keep(part.extras, DIALECT)
+
+
+def decode_function(wire: Object, call: ToolCall) -> None:
+    """Read the name and the arguments of a call."""
+    call.name = wire.need_str("name")
+    call.arguments_json = take_arguments(wire)
+
+
+def take_arguments(wire: Object) -> str:
+    """The arguments of a call; some servers write them as an object, or not at all."""
+    if type(wire.fields.get("arguments")) is dict:
+        return text_of(wire.take("arguments"))
+    return wire.take_str("arguments") or ""
+
+
+def encode_call(part: Part) -> dict[str, Json]:
+    """Write one tool call for a server."""
+    wire = _encode_call(part)
+    restore(wire, part.extras, DIALECT)
+    return wire
+
+
+def encode_answered_call(part: Part) -> dict[str, Json]:
+    """Write one tool call for a client, with what other dialects need back."""
+    wire = _encode_call(part)
+    put_foreign(wire, part.extras)
+    restore(wire, part.extras, DIALECT)
+    return wire
+
+
+def encode_function(call: ToolCall) -> dict[str, Json]:
+    """Write the name and the arguments of a call."""
+    return {"name": call.name, "arguments": call.arguments_json}
+
+
+def _encode_call(part: Part) -> dict[str, Json]:
+    return {"id": part.tool_call.id, "type": "function", "function": encode_function(part.tool_call)}

@@ -1,0 +1,209 @@
+"""The chunks of a streamed answer, written."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline.dialects.openai.calls import encode_answered_call, encode_function
+from trunkline.dialects.openai.content import DIALECT, encode_opaque
+from trunkline.dialects.openai.extra_content import put_block, put_foreign
+from trunkline.dialects.openai.finish import encode_finish
+from trunkline.dialects.openai.logprobs import encode_logprobs
+from trunkline.dialects.openai.media import encode_media
+from trunkline.dialects.openai.reasoning import encode_details
+from trunkline.dialects.openai.usage import encode_usage
+from trunkline.dialects.wire import Json, dumps, restore
+from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartDelta, PartEnd, PartStart, Usage
+from trunkline.v1.content_pb2 import Part
+
+_EVERY: Final = ("provider", "system_fingerprint", "service_tier")
+"""What every chunk repeats. All else that is known at the start is in the first chunk alone."""
+
+
+class _Part:
+    """A part that is being written: what its start told, and how much followed."""
+
+    __slots__ = ("call", "kind", "length", "part")
+
+    def __init__(self, kind: str, part: Part) -> None:
+        self.kind = kind
+        self.part = part
+        self.length = len(part.reasoning.text) if kind == "reasoning" else 0
+        self.call: int | None = None
+        """The place of a call among the calls of its choice; None for one of the older form, `function_call`."""
+
+
+class StreamEncoder:
+    """Writes chunks, as JSON text. The first chunk of a choice tells the role; usage has a chunk of its own, last."""
+
+    def __init__(self, *, include_usage: bool) -> None:
+        self._include_usage = include_usage
+        self._head: dict[str, Json] = {}
+        self._prefix = b""
+        self._first: dict[str, Json] = {}
+        self._usage: Usage | None = None
+        self._end: dict[str, Json] = {}
+        self._calls: dict[int, int] = {}
+        """Choice -> how many calls it has; a choice is there from its first chunk on."""
+        self._parts: dict[tuple[int, int], _Part] = {}
+
+    def feed(self, event: ChatEvent) -> list[bytes]:
+        """The chunks that `event` is written as."""
+        match event.WhichOneof("event"):
+            case "part_delta":
+                return [self._delta(event.part_delta)]
+            case "part_start":
+                return self._start_part(event.part_start)
+            case "part_end":
+                return self._end_part(event.part_end)
+            case "choice_end":
+                return self._end_choice(event.choice_end)
+            case "usage":
+                if self._usage is None:
+                    self._usage = Usage()
+                self._usage.MergeFrom(event.usage)
+            case "response_end":
+                restore(self._end, event.response_end.extras, DIALECT)
+            case "start":
+                self._start(event.start)
+        return []
+
+    def end(self) -> list[bytes]:
+        """The last chunk, where there is something to say in it."""
+        wire = {**self._head, **self._first, **self._end, "choices": []}
+        if self._usage is not None and self._include_usage:
+            wire["usage"] = encode_usage(self._usage)
+        elif not self._end:
+            return []
+        return [dumps(wire)]
+
+    def _start(self, start: ChatResponse) -> None:
+        head: dict[str, Json] = {
+            "id": start.id,
+            "object": "chat.completion.chunk",
+            "created": start.create_time.seconds,
+            "model": start.model,
+        }
+        if start.provider:
+            head["provider"] = start.provider
+        self._head = {**head}
+        restore(head, start.extras, DIALECT)
+        for key in head.keys() - self._head.keys():
+            (self._head if key in _EVERY else self._first)[key] = head[key]
+        self._prefix = dumps(self._head)[:-1] + b',"choices":['
+
+    def _chunk(self, choice: dict[str, Json]) -> bytes:
+        if self._first:
+            wire = {**self._head, **self._first, "choices": [choice]}
+            self._first = {}
+            return dumps(wire)
+        return self._prefix + dumps(choice) + b"]}"
+
+    def _delta_chunk(self, choice: int, delta: dict[str, Json], logprobs: Json = None) -> bytes:
+        wire: dict[str, Json] = {"index": choice, "delta": delta, "finish_reason": None}
+        if logprobs is not None:
+            wire["logprobs"] = logprobs
+        return self._chunk(wire)
+
+    def _delta(self, delta: PartDelta) -> bytes:
+        open_part = self._parts[delta.choice, delta.index]
+        text = delta.text
+        logprobs = None
+        match open_part.kind:
+            case "text":
+                wire: dict[str, Json] = {"content": text}
+                if delta.logprobs:
+                    logprobs = {"content": encode_logprobs(delta.logprobs), "refusal": None}
+            case "reasoning":
+                open_part.length += len(text)
+                wire = {"reasoning_content": text, "reasoning": text}
+            case "refusal":
+                wire = {"refusal": text}
+                if delta.logprobs:
+                    logprobs = {"content": None, "refusal": encode_logprobs(delta.logprobs)}
+            case "media":
+                open_part.part.media.data += delta.data
+                wire = {}
+            case _ if open_part.call is None:
+                wire = {"function_call": {"arguments": text}}
+            case _:
+                wire = {"tool_calls": [{"index": open_part.call, "function": {"arguments": text}}]}
+        return self._delta_chunk(delta.choice, wire, logprobs)
+
+    def _start_part(self, start: PartStart) -> list[bytes]:
+        choice, part = start.choice, start.part
+        kind = part.WhichOneof("kind") or ""
+        open_part = self._parts[choice, start.index] = _Part(kind, part)
+        chunks: list[bytes] = []
+        if choice not in self._calls:
+            chunks.append(self._role(choice, content="" if kind == "text" else None))
+        delta: dict[str, Json] = {}
+        match kind:
+            case "text" if part.text:
+                delta["content"] = part.text
+            case "refusal" if part.refusal:
+                delta["refusal"] = part.refusal
+            case "reasoning" if part.reasoning.text:
+                delta["reasoning_content"] = delta["reasoning"] = part.reasoning.text
+            case "tool_call" if part.tool_call.id:
+                open_part.call = self._number(choice)
+                delta["tool_calls"] = [{"index": open_part.call, **encode_answered_call(part)}]
+            case "tool_call":
+                delta["function_call"] = encode_function(part.tool_call)
+            case "opaque" if part.opaque.dialect != DIALECT:
+                put_block(delta, part.opaque.dialect, part.opaque.json)
+            case "opaque":
+                block = encode_opaque(part, "message")
+                if "id" in block:
+                    delta["tool_calls"] = [{"index": self._number(choice), **block}]
+                else:
+                    delta["content"] = [block]
+        if delta:
+            chunks.append(self._delta_chunk(choice, delta))
+        return chunks
+
+    def _number(self, choice: int) -> int:
+        """The place of a call among the calls of its choice."""
+        number = self._calls[choice]
+        self._calls[choice] = number + 1
+        return number
+
+    def _role(self, choice: int, content: str | None) -> bytes:
+        self._calls[choice] = 0
+        return self._delta_chunk(choice, {"role": "assistant", "content": content})
+
+    def _end_part(self, end: PartEnd) -> list[bytes]:
+        """What is known of a part only now: what goes with it, and the whole of what cannot be told in pieces."""
+        open_part = self._parts.pop((end.choice, end.index))
+        part = open_part.part
+        delta: dict[str, Json] = {}
+        match open_part.kind:
+            case "reasoning":
+                part.MergeFrom(end.part)
+                encode_details(part, open_part.length, delta)
+            case "media":
+                part.MergeFrom(end.part)
+                delta["images"] = [encode_media(part.media, "message")]
+            case "text":
+                part.MergeFrom(end.part)
+                put_foreign(delta, part.extras)
+                restore(delta, part.extras, DIALECT)
+            case "tool_call" if end.part.extras and open_part.call is not None:
+                call: dict[str, Json] = {"index": open_part.call}
+                put_foreign(call, end.part.extras)
+                restore(call, end.part.extras, DIALECT)
+                delta["tool_calls"] = [call]
+        return [self._delta_chunk(end.choice, delta)] if delta else []
+
+    def _end_choice(self, end: ChoiceEnd) -> list[bytes]:
+        chunks = [] if end.choice in self._calls else [self._role(end.choice, content="")]
+        delta: dict[str, Json] = {}
+        put_foreign(delta, end.message_extras)
+        restore(delta, end.message_extras, DIALECT)
+        word, native = encode_finish(end.finish)
+        wire: dict[str, Json] = {"index": end.choice, "delta": delta, "finish_reason": word}
+        if native is not None:
+            wire["native_finish_reason"] = native
+        restore(wire, end.extras, DIALECT)
+        chunks.append(self._chunk(wire))
+        return chunks

@@ -1,0 +1,179 @@
+"""The messages of a conversation."""
+
+from __future__ import annotations
+
+from typing import Final, assert_never
+
+from trunkline.dialects.openai.calls import decode_call, decode_function, encode_call, encode_function
+from trunkline.dialects.openai.content import DIALECT, decode_content, encode_content, encode_opaque
+from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
+from trunkline.dialects.openai.profile import Writing
+from trunkline.dialects.openai.reasoning import decode_reasoning, encode_reasoning
+from trunkline.dialects.wire import Json, Object, restore
+from trunkline.errors import invalid_request, unsupported
+from trunkline.v1 import content_pb2
+from trunkline.v1.content_pb2 import Message, Part, Role, ToolCall
+
+_ROLES: Final[dict[str, Role.ValueType]] = {
+    "system": content_pb2.ROLE_SYSTEM,
+    "developer": content_pb2.ROLE_DEVELOPER,
+    "user": content_pb2.ROLE_USER,
+    "assistant": content_pb2.ROLE_ASSISTANT,
+    "tool": content_pb2.ROLE_TOOL,
+    "function": content_pb2.ROLE_TOOL,
+}
+
+_NAMES: Final[dict[int, str]] = {
+    content_pb2.ROLE_SYSTEM: "system",
+    content_pb2.ROLE_DEVELOPER: "developer",
+    content_pb2.ROLE_USER: "user",
+    content_pb2.ROLE_ASSISTANT: "assistant",
+    content_pb2.ROLE_TOOL: "user",
+}
+"""What becomes of a role; that of the tools is written by the result that a message holds."""
+
+
+def decode_message(wire: Object, message: Message) -> None:
+    """Read one message of a request."""
+    word = wire.need_str("role")
+    role = _ROLES.get(word)
+    if role is None:
+        raise invalid_request(
+            f"`{wire.at('role')}` must be one of {', '.join(f'`{name}`' for name in _ROLES)}, not `{word[:64]}`.",
+            wire.at("role"),
+        )
+    message.role = role
+    if role == content_pb2.ROLE_TOOL:
+        _decode_result(wire, word, message.parts.add())
+    else:
+        message.name = wire.take_str("name") or ""
+        if role == content_pb2.ROLE_ASSISTANT:
+            decode_assistant(wire, message)
+        else:
+            decode_content(wire, message.parts)
+            if not message.parts:
+                raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
+    wire.keep(message.extras, DIALECT)
+
+
+def _decode_result(wire: Object, word: str, part: Part) -> None:
+    result = part.tool_result
+    if word == "function":
+        # The form that `tool` replaced: the result of a call without an id.
+        result.name = wire.need_str("name")
+    else:
+        result.tool_call_id = wire.need_str("tool_call_id")
+        result.name = wire.take_str("name") or ""
+    decode_content(wire, result.parts)
+
+
+def decode_assistant(wire: Object, message: Message) -> None:
+    """Read what an assistant's message holds: reasoning, content, refusal and tool calls, in this order."""
+    decode_reasoning(wire, message)
+    decode_content(wire, message.parts, thinking=True)
+    if "extra_content" in wire.fields:
+        take_blocks(wire, message.parts)
+        text = next((part for part in message.parts if part.WhichOneof("kind") == "text"), None)
+        take_foreign(wire, message.extras if text is None else text.extras)
+    refusal = wire.take_str("refusal")
+    if refusal:
+        message.parts.add().refusal = refusal
+    for call in wire.take_objects("tool_calls"):
+        decode_call(call, message.parts.add())
+    function = wire.take_object("function_call")
+    if function is not None:
+        # The form that `tool_calls` replaced: a call without an id.
+        older = ToolCall()
+        decode_function(function, older)
+        if older.name or not wire.lenient:  # Snowflake writes an empty one in every answer
+            message.parts.add().tool_call.CopyFrom(older)
+
+
+def encode_message(message: Message, to: Writing, path: str) -> list[dict[str, Json]]:
+    """Write one message: several where it holds the results of several tool calls."""
+    wires: list[dict[str, Json]] = []
+    others: list[Part] = []
+    for index, part in enumerate(message.parts):
+        if part.WhichOneof("kind") == "tool_result":
+            wires.append(_encode_result(part, message, to, f"{path}.parts[{index}]"))
+        else:
+            others.append(part)
+    if not wires:
+        return [_encode_turn(message, to, path)]
+    if others:
+        rest = Message(role=message.role, name=message.name)
+        rest.parts.extend(others)
+        turn = _encode_turn(rest, to, path)
+        # What the assistant says comes before the results of its calls, what anyone else says after them.
+        wires.insert(0 if message.role == content_pb2.ROLE_ASSISTANT else len(wires), turn)
+    return wires
+
+
+def _encode_result(part: Part, message: Message, to: Writing, path: str) -> dict[str, Json]:
+    result = part.tool_result
+    if result.tool_call_id or not result.name:
+        wire: dict[str, Json] = {"role": "tool", "tool_call_id": result.tool_call_id}
+    else:
+        wire = {"role": "function"}
+    if result.name:
+        wire["name"] = result.name
+    if result.failed:
+        to.lose(f"{path}.tool_result.failed")
+    wire["content"] = encode_content(result.parts, to, path)
+    restore(wire, part.extras, DIALECT)
+    restore(wire, message.extras, DIALECT)
+    return wire
+
+
+def _encode_turn(message: Message, to: Writing, path: str) -> dict[str, Json]:
+    role = _NAMES.get(message.role, "user")
+    if role == "developer" and not to.profile.developer_role:
+        role = "system"
+    wire: dict[str, Json] = {"role": role}
+    if message.name:
+        wire["name"] = message.name
+    if message.role == content_pb2.ROLE_ASSISTANT:
+        _encode_assistant(message, wire, to, path)
+    else:
+        wire["content"] = encode_content(message.parts, to, path)
+    restore(wire, message.extras, DIALECT)
+    return wire
+
+
+def _encode_assistant(message: Message, wire: dict[str, Json], to: Writing, path: str) -> None:
+    content: list[Part] = []
+    calls: list[Json] = []
+    reasoning: list[Part] = []
+    refusals: list[str] = []
+    for index, part in enumerate(message.parts):
+        kind = part.WhichOneof("kind")
+        match kind:
+            case "text" | "media":
+                content.append(part)
+            case "tool_call":
+                if part.tool_call.id or "function_call" in wire:
+                    calls.append(encode_call(part))
+                else:
+                    wire["function_call"] = encode_function(part.tool_call)
+            case "reasoning":
+                (content if to.profile.reasoning == "thinking" else reasoning).append(part)
+            case "refusal":
+                refusals.append(part.refusal)
+            case "opaque":
+                block = encode_opaque(part, f"{path}.parts[{index}]")
+                if "id" in block:
+                    # A call of another type, such as a custom tool's: the parts of a content have no id.
+                    calls.append(block)
+                else:
+                    content.append(part)
+            case "tool_result" | None:
+                raise unsupported(f"`{path}.parts[{index}]` cannot stand in an assistant's message.", path)
+            case _:
+                assert_never(kind)
+    wire["content"] = encode_content(content, to, path) if content else None
+    if reasoning:
+        encode_reasoning(reasoning, wire, to)
+    if refusals:
+        wire["refusal"] = "".join(refusals)
+    if calls:
+        wire["tool_calls"] = calls
