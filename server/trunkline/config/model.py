@@ -129,6 +129,11 @@ class ProviderConfig(Section):
     list_models: bool | None = Field(
         default=None, description="Whether to ask the provider for its models; by default as its kind allows."
     )
+    options: dict[Text, Text] = Field(
+        default_factory=dict,
+        description="What the kind alone knows, by name. `vertex`: `project`, `location` and `credentials`, the file of "
+        "a service account or of another Google credential.",
+    )
 
 
 class ModelConfig(Section):
