@@ -33,7 +33,6 @@ PRESETS: Final[dict[str, Preset]] = {
     "openai": Preset("https://api.openai.com/v1", OPENAI),
     "openai-compatible": Preset("", needs_key=False),
     "azure": Preset("", OPENAI, key_header="api-key", key_prefix=""),
-    "gemini": Preset("https://generativelanguage.googleapis.com/v1beta/openai", _SILENT),
     "mistral": Preset("https://api.mistral.ai/v1", _SILENT),
     "deepseek": Preset("https://api.deepseek.com", Profile(cache_control=False)),
     "groq": Preset("https://api.groq.com/openai/v1", _SILENT),
