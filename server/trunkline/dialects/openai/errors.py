@@ -30,12 +30,16 @@ _BY_CODE: Final[dict[str, ErrorReason.ValueType]] = {
     "unsupported_value": errors_pb2.ERROR_REASON_UNSUPPORTED,
     "tool_use_failed": errors_pb2.ERROR_REASON_PROVIDER_FAILED,  # Groq: its model's fault, not the caller's
     "json_validate_failed": errors_pb2.ERROR_REASON_PROVIDER_FAILED,
-    "server_error": errors_pb2.ERROR_REASON_PROVIDER_FAILED,
     "rate_limit_error": errors_pb2.ERROR_REASON_RATE_LIMITED,
     "overloaded_error": errors_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE,
-    "invalid_request_error": errors_pb2.ERROR_REASON_INVALID_REQUEST,
 }
 """`error.code`, then `error.type` -> reason."""
+
+_BY_TYPE: Final[dict[str, ErrorReason.ValueType]] = {
+    "server_error": errors_pb2.ERROR_REASON_PROVIDER_FAILED,
+    "invalid_request_error": errors_pb2.ERROR_REASON_INVALID_REQUEST,
+}
+"""The types that go with any status: where the status is known, it tells more."""
 
 _BY_STATUS: Final[dict[int, ErrorReason.ValueType]] = {
     400: errors_pb2.ERROR_REASON_INVALID_REQUEST,
@@ -140,10 +144,7 @@ def _word(value: Json) -> str:
 
 def _reason(status: int, kind: str, code: str, message: str) -> ErrorReason.ValueType:
     known = _BY_CODE.get(code.lower()) or _BY_CODE.get(kind.lower())
-    by_status = _BY_STATUS.get(status)
-    if known in (None, errors_pb2.ERROR_REASON_INVALID_REQUEST, errors_pb2.ERROR_REASON_PROVIDER_FAILED):
-        # `invalid_request_error` goes with 401 and 404, `server_error` with 503: there the status tells more.
-        known = by_status or known
+    known = known or _BY_STATUS.get(status) or _BY_TYPE.get(kind.lower()) or _BY_TYPE.get(code.lower())
     if status == 429 and known not in (errors_pb2.ERROR_REASON_QUOTA_EXCEEDED, None):
         known = errors_pb2.ERROR_REASON_RATE_LIMITED
     if known == errors_pb2.ERROR_REASON_INVALID_REQUEST and _CONTEXT.search(message):
