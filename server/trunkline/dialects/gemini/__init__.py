@@ -1,0 +1,25 @@
+"""Google's `generateContent` and `streamGenerateContent`: their JSON to the contract and back."""
+
+from trunkline.dialects.gemini.encoder import StreamEncoder
+from trunkline.dialects.gemini.errors import decode_error, encode_error
+from trunkline.dialects.gemini.names import DIALECT
+from trunkline.dialects.gemini.profile import Profile, profile_of
+from trunkline.dialects.gemini.reader import Reader
+from trunkline.dialects.gemini.request import decode_request, encode_request
+from trunkline.dialects.gemini.response import decode_response, encode_response
+from trunkline.dialects.gemini.stream import StreamDecoder
+
+__all__ = [
+    "DIALECT",
+    "Profile",
+    "Reader",
+    "StreamDecoder",
+    "StreamEncoder",
+    "decode_error",
+    "decode_request",
+    "decode_response",
+    "encode_error",
+    "encode_request",
+    "encode_response",
+    "profile_of",
+]

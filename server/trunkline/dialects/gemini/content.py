@@ -1,0 +1,257 @@
+"""The contents of a conversation and their parts."""
+
+from __future__ import annotations
+
+from typing import Final, assert_never
+
+from trunkline.call import LossKind
+from trunkline.dialects.gemini.ids import invent, is_invented
+from trunkline.dialects.gemini.media import decode_file, decode_inline, encode_media
+from trunkline.dialects.gemini.names import DIALECT, block_name, camel
+from trunkline.dialects.gemini.partial import patched
+from trunkline.dialects.gemini.profile import Writing
+from trunkline.dialects.gemini.results import decode_result, encode_result
+from trunkline.dialects.wire import Json, Object, loads, raw, restore, text_of
+from trunkline.errors import GatewayError, invalid_request, unsupported
+from trunkline.v1 import content_pb2
+from trunkline.v1.chat_pb2 import ChatRequest
+from trunkline.v1.content_pb2 import Message, Part, Role, ToolCall
+
+_ROLES: Final[dict[str, Role.ValueType]] = {
+    "user": content_pb2.ROLE_USER,
+    "function": content_pb2.ROLE_USER,
+    "model": content_pb2.ROLE_ASSISTANT,
+}
+
+_UNSIGNED: Final = "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv"
+"""The signature by which Google lets pass a call that another model made (its guide to thought signatures)."""
+
+
+class Calls:
+    """The function calls of a conversation, in order: results are matched to them by id, else by name."""
+
+    def __init__(self) -> None:
+        self._open: list[ToolCall] = []
+
+    def add(self, call: ToolCall) -> None:
+        """Note a call that waits for its result."""
+        self._open.append(call)
+
+    def answer(self, call_id: str, name: str) -> str:
+        """The id of the call that a result is for: the one it names, else the first of its name that has none yet."""
+        for by_id in (True, False):
+            for index, call in enumerate(self._open):
+                if (call.id == call_id) if by_id else (call.name == name):
+                    return self._open.pop(index).id
+        return call_id
+
+
+def decode_content(wire: Object, message: Message, position: int, calls: Calls) -> None:
+    """Read one content of a request. Raises `GatewayError` (INVALID_REQUEST), naming the field."""
+    role = wire.take_str("role") or "user"
+    if role not in _ROLES:
+        raise invalid_request(f"`{wire.at('role')}` must be `user` or `model`, not `{role[:64]}`.", wire.at("role"))
+    message.role = _ROLES[role]
+    for item in take_parts(wire):
+        camel(item.fields)
+        if not item.fields:
+            continue
+        part = message.parts.add()
+        result = item.take_object("functionResponse")
+        if result is None:
+            decode_part(item, part)
+            if part.WhichOneof("kind") == "tool_call":
+                call = part.tool_call
+                call.id = call.id or invent("request", position, len(message.parts), call.name)
+                calls.add(call)
+        else:
+            camel(result.fields)
+            message.role = content_pb2.ROLE_TOOL
+            call_id = result.take_str("id") or ""
+            decode_result(result, part.tool_result)
+            part.tool_result.tool_call_id = calls.answer(call_id, part.tool_result.name)
+            item.keep(part.extras, DIALECT)
+    wire.keep(message.extras, DIALECT)
+
+
+def take_parts(wire: Object) -> list[Object]:
+    """The parts of a content; Google's servers take a single one for an array of it."""
+    if isinstance(wire.fields.get("parts"), dict):
+        wire.fields["parts"] = [wire.fields["parts"]]
+    return list(wire.take_objects("parts"))
+
+
+def decode_part(wire: Object, part: Part) -> None:
+    """Read one part, its names in camel case. A kind that the contract has none for is carried verbatim."""
+    fields = wire.fields
+    if type(fields.get("text")) is str:
+        if fields.get("thought") is True:
+            # The key stays: it tells that the thought is Gemini's own, and may go back to it.
+            part.reasoning.text = fields.pop("text")
+        else:
+            part.text = fields.pop("text")
+            fields.pop("thought", None)
+    elif (call := wire.take_object("functionCall")) is not None:
+        _decode_call(call, part.tool_call)
+    elif (inline := wire.take_object("inlineData")) is not None:
+        decode_inline(inline, part.media)
+    elif (file := wire.take_object("fileData")) is not None:
+        decode_file(file, part.media)
+    elif fields.keys() <= {"thought", "thoughtSignature"}:
+        # A signature that stands alone belongs to an empty text.
+        part.text = ""
+    else:
+        part.opaque.dialect = DIALECT
+        part.opaque.json = text_of(fields)
+        return
+    wire.keep(part.extras, DIALECT)
+
+
+def _decode_call(wire: Object, call: ToolCall) -> None:
+    camel(wire.fields)
+    call.id = wire.take_str("id") or ""
+    call.name = wire.need_str("name")
+    args = wire.take("args")
+    pieces = wire.take_list("partialArgs")
+    if pieces:
+        args = patched(pieces)
+    wire.take("willContinue")
+    call.arguments_json = text_of(args) if isinstance(args, dict) else "{}"
+
+
+def encode_contents(request: ChatRequest, to: Writing) -> tuple[list[Json], list[Json]]:
+    """The parts of the system instruction, and the contents.
+
+    System and developer messages all go to the system instruction, in their order, as Gemini has no other place for
+    them: one in the middle of the conversation is reported as approximated. Where there is nothing else, they are what
+    the user says. The results of successive messages are one content, as Gemini wants all results of a turn at once;
+    other successive contents of one role stay apart.
+    """
+    system: list[Json] = []
+    contents: list[dict[str, Json]] = []
+    names: dict[str, str] = {}
+    beside: list[Json] = []
+    answering = False
+    for index, message in enumerate(request.messages):
+        path = f"messages[{index}]"
+        if message.role in (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER):
+            if contents:
+                to.lose(f"{path}.role", LossKind.APPROXIMATED)
+            system.extend(_encode_system(message, to, path))
+            continue
+        if message.name:
+            to.lose(f"{path}.name")
+        parts: list[Json] = []
+        moved: list[Json] = []
+        for place, part in enumerate(message.parts):
+            _encode_part(part, parts, moved, names, to, path, place)
+        results = message.role == content_pb2.ROLE_TOOL and all(
+            part.WhichOneof("kind") == "tool_result" for part in message.parts
+        )
+        if not (results and answering) and beside:
+            contents[-1]["parts"].extend(beside)
+            beside = []
+        if parts:
+            if results and answering:
+                contents[-1]["parts"].extend(parts)
+            else:
+                contents.append(_encode_turn(message, parts, to))
+            answering = results
+        beside.extend(moved)
+    if beside:
+        contents[-1]["parts"].extend(beside)
+    if not contents:
+        return [], [{"role": "user", "parts": system}] if system else []
+    return system, contents
+
+
+def _encode_turn(message: Message, parts: list[Json], to: Writing) -> dict[str, Json]:
+    if message.role != content_pb2.ROLE_ASSISTANT:
+        turn: dict[str, Json] = {"role": "user", "parts": parts}
+    else:
+        turn = {"role": "model", "parts": parts}
+        if to.profile.signed_calls:
+            first = next((part for part in parts if isinstance(part, dict) and "functionCall" in part), None)
+            if first is not None:
+                first.setdefault("thoughtSignature", _UNSIGNED)
+    restore(turn, message.extras, DIALECT)
+    return turn
+
+
+def _encode_system(message: Message, to: Writing, path: str) -> list[Json]:
+    parts: list[Json] = []
+    for part in message.parts:
+        if part.WhichOneof("kind") != "text":
+            raise unsupported(f"`{path}` holds what is no text, which this target takes no instruction by.", path)
+        if part.HasField("cache"):
+            to.lose("cache_control")
+        if part.text or part.extras:
+            wire: dict[str, Json] = {"text": part.text}
+            restore(wire, part.extras, DIALECT)
+            parts.append(wire)
+    return parts
+
+
+def _encode_part(
+    part: Part, parts: list[Json], moved: list[Json], names: dict[str, str], to: Writing, path: str, place: int
+) -> None:
+    """Write one part into `parts`, where Gemini can read it; what must stand behind the results, into `moved`."""
+    kind = part.WhichOneof("kind")
+    wire: dict[str, Json]
+    match kind:
+        case "text":
+            if not part.text and DIALECT not in part.extras:
+                return
+            wire = {"text": part.text}
+        case "media":
+            wire = encode_media(part.media, f"{path}.parts[{place}]")
+        case "refusal":
+            wire = {"text": part.refusal}
+        case "tool_call":
+            names[part.tool_call.id] = part.tool_call.name
+            wire = {"functionCall": encode_call(part.tool_call, to, path)}
+        case "tool_result":
+            result = part.tool_result
+            name = result.name or names.get(result.tool_call_id, "")
+            response, media = encode_result(result, name, media=to.profile.media_results, path=path)
+            moved.extend(media)
+            if result.tool_call_id and not is_invented(result.tool_call_id):
+                response = {"id": result.tool_call_id, **response}
+            wire = {"functionResponse": response}
+        case "reasoning":
+            if DIALECT not in part.extras:
+                return
+            wire = {"text": part.reasoning.text, "thought": True}
+        case "opaque":
+            if part.opaque.dialect == DIALECT:
+                parts.append(raw(part.opaque.json, f"{path}.parts[{place}].opaque.json"))
+            else:
+                to.lose(f"{path}.{block_name(part.opaque)}")
+            return
+        case None:
+            raise unsupported(f"`{path}.parts[{place}]` is of a kind that this target does not know.", path)
+        case _:
+            assert_never(kind)
+    if part.HasField("cache"):
+        to.lose("cache_control")
+    restore(wire, part.extras, DIALECT)
+    parts.append(wire)
+
+
+def encode_call(call: ToolCall, to: Writing | None = None, path: str = "") -> dict[str, Json]:
+    """A `functionCall`. Its arguments are an object: Gemini takes nothing else, not even what a model wrote in broken
+    JSON, which becomes its only argument, reported as approximated."""
+    args: Json = {}
+    if call.arguments_json not in ("", "{}"):
+        try:
+            args = loads(call.arguments_json)
+        except GatewayError:
+            args = None
+        if not isinstance(args, dict):
+            args = {"arguments": call.arguments_json}
+            if to is not None:
+                to.lose(f"{path}.tool_calls", LossKind.APPROXIMATED)
+    wire: dict[str, Json] = {"name": call.name, "args": args}
+    if call.id and not is_invented(call.id):
+        wire["id"] = call.id
+    return wire

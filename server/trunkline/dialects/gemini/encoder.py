@@ -1,0 +1,159 @@
+"""A streamed answer as chunks, for clients of Gemini."""
+
+from __future__ import annotations
+
+from trunkline.dialects.gemini.citations import encode_citations
+from trunkline.dialects.gemini.finish import encode_finish
+from trunkline.dialects.gemini.logprobs import encode_logprobs
+from trunkline.dialects.gemini.names import DIALECT
+from trunkline.dialects.gemini.response import encode_head, encode_part
+from trunkline.dialects.gemini.usage import encode_usage
+from trunkline.dialects.wire import Json, dumps, restore
+from trunkline.v1.chat_pb2 import ChatEvent, ChoiceEnd, PartDelta, PartEnd, PartStart, Usage
+from trunkline.v1.content_pb2 import Part
+
+_STREAMED = frozenset({"text", "refusal", "reasoning"})
+"""The kinds of part that go out as they come."""
+
+
+class StreamEncoder:
+    """Writes chunks, each the JSON text of one server-sent event without a type.
+
+    Texts go out as they come; a part with a signature, a function call and a medium go out whole, at their end. The
+    finish reasons and the usage are in the last chunk, which `end` gives.
+    """
+
+    def __init__(self) -> None:
+        self._head: dict[str, Json] = {}
+        self._tail: dict[str, Json] = {}
+        self._tier = ""
+        self._usage: Usage | None = None
+        self._parts: dict[tuple[int, int], Part] = {}
+        self._pieces: dict[tuple[int, int], list[str]] = {}
+        self._sent: set[tuple[int, int]] = set()
+        self._texts: dict[int, list[Part]] = {}
+        self._ends: list[ChoiceEnd] = []
+
+    def feed(self, event: ChatEvent) -> list[bytes]:
+        """The chunks that `event` is written as."""
+        match event.WhichOneof("event"):
+            case "part_delta":
+                return self._delta(event.part_delta)
+            case "part_start":
+                return self._start_part(event.part_start)
+            case "part_end":
+                return self._end_part(event.part_end)
+            case "choice_end":
+                self._ends.append(event.choice_end)
+            case "usage":
+                if self._usage is None:
+                    self._usage = Usage()
+                self._usage.MergeFrom(event.usage)
+            case "response_end":
+                restore(self._tail, event.response_end.extras, DIALECT)
+            case "start":
+                self._head = encode_head(event.start)
+                self._tier = event.start.service_tier
+                restore(self._tail, event.start.extras, DIALECT)
+        return []
+
+    def end(self) -> list[bytes]:
+        """The last chunk."""
+        wire: dict[str, Json] = {}
+        candidates = [self._candidate(end) for end in self._ends]
+        if candidates:
+            wire["candidates"] = candidates
+        if self._usage is not None:
+            wire["usageMetadata"] = encode_usage(self._usage)
+            if self._tier:
+                wire["usageMetadata"]["serviceTier"] = self._tier
+        return [dumps({**wire, **self._head, **self._tail})] if wire or self._tail else []
+
+    def _candidate(self, end: ChoiceEnd) -> dict[str, Json]:
+        content: dict[str, Json] = {"parts": [{"text": ""}], "role": "model"}
+        restore(content, end.message_extras, DIALECT)
+        wire: dict[str, Json] = {"content": content, "finishReason": encode_finish(end.finish), "index": end.choice}
+        citations = encode_citations(self._texts.get(end.choice, ()))
+        if citations is not None:
+            wire["citationMetadata"] = citations
+        restore(wire, end.extras, DIALECT)
+        return wire
+
+    def _start_part(self, start: PartStart) -> list[bytes]:
+        key = (start.choice, start.index)
+        part = Part()
+        part.CopyFrom(start.part)
+        kind = part.WhichOneof("kind")
+        self._parts[key] = part
+        self._pieces[key] = []
+        if kind == "text":
+            self._texts.setdefault(start.choice, []).append(part)
+        if kind not in _STREAMED or _is_signed(part):
+            return []
+        self._sent.add(key)
+        return [self._chunk(start.choice, encode_part(part))] if _text(part) else []
+
+    def _delta(self, delta: PartDelta) -> list[bytes]:
+        key = (delta.choice, delta.index)
+        part = self._parts[key]
+        if delta.data:
+            part.media.data += delta.data
+        part.logprobs.extend(delta.logprobs)
+        if not delta.text:
+            return []
+        self._pieces[key].append(delta.text)
+        if key not in self._sent:
+            return []
+        if part.WhichOneof("kind") == "reasoning":
+            return [self._chunk(delta.choice, {"text": delta.text, "thought": True})]
+        logprobs = encode_logprobs(delta.logprobs) if delta.logprobs else None
+        return [self._chunk(delta.choice, {"text": delta.text}, logprobs)]
+
+    def _end_part(self, end: PartEnd) -> list[bytes]:
+        key = (end.choice, end.index)
+        part = self._parts.pop(key)
+        _append(part, "".join(self._pieces.pop(key)))
+        part.MergeFrom(end.part)
+        if key in self._sent:
+            self._sent.discard(key)
+            # What only the end told, such as a signature, goes with an empty text.
+            rest: dict[str, Json] = {"text": ""}
+            restore(rest, end.part.extras, DIALECT)
+            return [self._chunk(end.choice, rest)] if len(rest) > 1 else []
+        logprobs = encode_logprobs(part.logprobs) if part.logprobs else None
+        wire = encode_part(part)
+        return [] if wire is None else [self._chunk(end.choice, wire, logprobs)]
+
+    def _chunk(self, choice: int, part: Json, logprobs: Json = None) -> bytes:
+        candidate: dict[str, Json] = {"content": {"parts": [part], "role": "model"}, "index": choice}
+        if logprobs is not None:
+            candidate["logprobsResult"] = logprobs
+        return dumps({"candidates": [candidate], **self._head})
+
+
+def _is_signed(part: Part) -> bool:
+    """Whether the part holds what must go out with all of its text."""
+    own = part.extras.get(DIALECT)
+    return own is not None and own != '{"thought":true}'
+
+
+def _text(part: Part) -> str:
+    match part.WhichOneof("kind"):
+        case "text":
+            return part.text
+        case "refusal":
+            return part.refusal
+        case _:
+            return part.reasoning.text
+
+
+def _append(part: Part, text: str) -> None:
+    match part.WhichOneof("kind"):
+        case "text":
+            part.text += text
+        case "refusal":
+            part.refusal += text
+        case "reasoning":
+            part.reasoning.text += text
+        case "tool_call":
+            part.tool_call.arguments_json += text

@@ -1,0 +1,97 @@
+"""The request of `generateContent`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline.call import Loss
+from trunkline.dialects.foreign import foreign_losses
+from trunkline.dialects.gemini.config import decode_config, encode_config
+from trunkline.dialects.gemini.content import Calls, decode_content, encode_contents, take_parts
+from trunkline.dialects.gemini.names import DIALECT, camel
+from trunkline.dialects.gemini.profile import NATIVE, Profile, Writing
+from trunkline.dialects.gemini.tools import decode_choice, decode_tools, encode_choice, encode_tools
+from trunkline.dialects.wire import Json, Object, restore
+from trunkline.errors import invalid_request
+from trunkline.v1 import content_pb2
+from trunkline.v1.chat_pb2 import ChatRequest
+
+_TIERS: Final = {"default": "standard", "standard": "standard", "flex": "flex", "priority": "priority"}
+"""`ChatRequest.service_tier` -> Google's word. `auto` is what Google does by itself."""
+
+
+def decode_request(wire: Object, model: str = "") -> ChatRequest:
+    """Read a request for `model`, whose name the path tells.
+
+    Raises `GatewayError` (INVALID_REQUEST), naming the field.
+    """
+    camel(wire.fields)
+    named = wire.take_str("model") or ""
+    request = ChatRequest(model=(model or named).removeprefix("models/"))
+    _decode_system(wire, request)
+    if wire.fields.get("contents") is None:
+        raise invalid_request("`contents` is required.", "contents")
+    if isinstance(wire.fields["contents"], dict):
+        wire.fields["contents"] = [wire.fields["contents"]]
+    calls = Calls()
+    for position, item in enumerate(wire.take_objects("contents")):
+        decode_content(item, request.messages.add(), position, calls)
+    decode_tools(wire, request)
+    decode_choice(wire, request)
+    config = wire.take_object("generationConfig")
+    if config is not None:
+        decode_config(config, request)
+    tier = wire.take_str("serviceTier")
+    if tier:
+        request.service_tier = "default" if tier.lower() == "standard" else tier.lower()
+    wire.keep(request.extras, DIALECT)
+    return request
+
+
+def _decode_system(wire: Object, request: ChatRequest) -> None:
+    if isinstance(wire.fields.get("systemInstruction"), str):
+        wire.fields["systemInstruction"] = {"parts": [{"text": wire.fields["systemInstruction"]}]}
+    system = wire.take_object("systemInstruction")
+    if system is None:
+        return
+    # Google reads no role here, whatever its clients write.
+    system.take("role")
+    message = request.messages.add(role=content_pb2.ROLE_SYSTEM)
+    for item in take_parts(system):
+        part = message.parts.add()
+        part.text = item.need_str("text")
+        item.keep(part.extras, DIALECT)
+    if not message.parts:
+        del request.messages[-1]
+
+
+def encode_request(
+    request: ChatRequest, profile: Profile = NATIVE, losses: list[Loss] | None = None
+) -> dict[str, Json]:
+    """Write a request for a model of `profile`, which the path will name; what it cannot take is added to `losses`.
+
+    Raises `GatewayError`: UNSUPPORTED where leaving it out would change what the conversation says, INVALID_REQUEST
+    where a text of the request is not the JSON that it must be.
+    """
+    to = Writing(profile, [] if losses is None else losses)
+    foreign_losses(request, DIALECT, to.losses)
+    system, contents = encode_contents(request, to)
+    wire: dict[str, Json] = {"contents": contents}
+    if system:
+        wire["systemInstruction"] = {"parts": system}
+    if request.tools:
+        tools = encode_tools(request, to)
+        if tools:
+            wire["tools"] = tools
+    encode_choice(request, wire, to)
+    config = encode_config(request, to)
+    if config:
+        wire["generationConfig"] = config
+    if request.user:
+        to.lose("user")
+    if request.service_tier in _TIERS:
+        wire["serviceTier"] = _TIERS[request.service_tier]
+    elif request.service_tier not in ("", "auto"):
+        to.lose("service_tier")
+    restore(wire, request.extras, DIALECT)
+    return wire

@@ -1,0 +1,93 @@
+"""What functions returned: an object in Gemini, parts in the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from trunkline.dialects.gemini.media import decode_file, decode_inline, encode_media
+from trunkline.dialects.gemini.names import camel
+from trunkline.dialects.wire import Json, Object, loads, raw, text_of
+from trunkline.errors import GatewayError, unsupported
+from trunkline.v1.content_pb2 import Part, ToolResult
+
+_OUTPUT: Final = "output"
+_ERROR: Final = "error"
+"""The keys that Google itself reads: what a function returned, and why it failed."""
+
+
+def decode_result(wire: Object, result: ToolResult) -> None:
+    """Read a `functionResponse`, but for its id. An object with other keys than Google's own is JSON text."""
+    result.name = wire.need_str("name")
+    response = wire.take_object("response")
+    fields = response.fields if response is not None else {}
+    text, failed = _plain(fields)
+    if text is not None:
+        result.failed = failed
+        result.parts.add().text = text
+    else:
+        result.parts.add().text = text_of(fields)
+    if response is not None:
+        response.fields = {}
+        wire.take("response")
+    for item in wire.take_objects("parts"):
+        camel(item.fields)
+        _decode_media(item, result.parts.add())
+
+
+def _plain(fields: dict[str, Json]) -> tuple[str | None, bool]:
+    """The text of `{"output": text}` or `{"error": text}`, unless it would be taken for an object on its way back."""
+    if len(fields) == 1:
+        (key, value), *_ = fields.items()
+        if isinstance(value, str) and key in (_OUTPUT, _ERROR) and _object(value) is None:
+            return value, key == _ERROR
+    return None, False
+
+
+def _decode_media(wire: Object, part: Part) -> None:
+    inline = wire.take_object("inlineData")
+    if inline is not None:
+        decode_inline(inline, part.media)
+        return
+    file = wire.take_object("fileData")
+    if file is None:
+        raise unsupported(f"`{wire.path}` must be `inlineData` or `fileData`.", wire.path)
+    decode_file(file, part.media)
+
+
+def encode_result(result: ToolResult, name: str, *, media: bool, path: str) -> tuple[dict[str, Json], list[Json]]:
+    """A `functionResponse`, but for its id, and the parts to stand beside it: media, where it may not hold `media`."""
+    texts: list[str] = []
+    holds: list[Json] = []
+    for part in result.parts:
+        match part.WhichOneof("kind"):
+            case "text":
+                texts.append(part.text)
+            case "media":
+                holds.append(encode_media(part.media, path))
+            case _:
+                raise unsupported(f"`{path}` holds what the result of a tool cannot be for this target.", path)
+    wire: dict[str, Json] = {"name": name, "response": _response(texts, failed=result.failed)}
+    if holds and media:
+        wire["parts"] = holds
+        holds = []
+    return wire, holds
+
+
+def _response(texts: Sequence[str], *, failed: bool) -> Json:
+    text = texts[0] if len(texts) == 1 else "\n".join(texts)
+    if failed:
+        return {_ERROR: text}
+    fields = _object(text)
+    return {_OUTPUT: text} if fields is None else raw(text, "response")
+
+
+def _object(text: str) -> dict[str, Json] | None:
+    """The JSON object that `text` is; None where it is none."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        value = loads(text)
+    except GatewayError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,114 @@
+"""The tools of a request, and whether the model must call one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trunkline.dialects.gemini.names import DIALECT, block_name, camel
+from trunkline.dialects.gemini.profile import Writing
+from trunkline.dialects.gemini.schema import to_google, to_json_schema
+from trunkline.dialects.wire import Json, Object, raw, restore, text_of
+from trunkline.v1 import chat_pb2
+from trunkline.v1.chat_pb2 import ChatRequest, Tool, ToolChoice
+
+_MODES: Final[dict[str, ToolChoice.Mode.ValueType]] = {
+    "AUTO": chat_pb2.ToolChoice.MODE_AUTO,
+    "ANY": chat_pb2.ToolChoice.MODE_REQUIRED,
+    "NONE": chat_pb2.ToolChoice.MODE_NONE,
+}
+_MODE_NAMES: Final[dict[int, str]] = {mode: name for name, mode in _MODES.items()}
+
+
+def decode_tools(wire: Object, request: ChatRequest) -> None:
+    """Read `tools`: each declared function is a tool, and so is each key that names one that Google runs."""
+    for item in wire.take_objects("tools"):
+        camel(item.fields)
+        for function in item.take_objects("functionDeclarations"):
+            _decode_function(function, request.tools.add())
+        for name, options in item.fields.items():
+            native = request.tools.add().native
+            native.dialect = DIALECT
+            native.json = text_of({name: options})
+
+
+def _decode_function(wire: Object, tool: Tool) -> None:
+    camel(wire.fields)
+    tool.function.name = wire.need_str("name")
+    tool.function.description = wire.take_str("description") or ""
+    if isinstance(wire.fields.get("parametersJsonSchema"), dict):
+        tool.function.parameters_json = text_of(wire.take("parametersJsonSchema"))
+    elif isinstance(wire.fields.get("parameters"), dict):
+        tool.function.parameters_json = text_of(to_json_schema(wire.take("parameters")))
+    else:
+        wire.take_object("parameters")
+    wire.keep(tool.extras, DIALECT)
+
+
+def encode_tools(request: ChatRequest, to: Writing) -> list[Json]:
+    """Write `tools`. All functions are in one tool, as Google takes several tools only where it runs them."""
+    wires: list[Json] = []
+    functions: list[Json] = []
+    for index, tool in enumerate(request.tools):
+        if tool.WhichOneof("kind") == "native":
+            if tool.native.dialect == DIALECT:
+                wires.append(raw(tool.native.json, f"tools[{index}].native.json"))
+            else:
+                to.lose(f"tools[{index}].{block_name(tool.native)}")
+            continue
+        if not functions:
+            wires.append({"functionDeclarations": functions})
+        functions.append(_encode_function(tool, to, f"tools[{index}].function"))
+    return wires
+
+
+def _encode_function(tool: Tool, to: Writing, path: str) -> dict[str, Json]:
+    function = tool.function
+    # Gemini 2 wants a description, if an empty one.
+    wire: dict[str, Json] = {"name": function.name, "description": function.description}
+    if function.parameters_json:
+        schema = to_google(function.parameters_json, f"{path}.parameters_json", ordered=False)
+        wire["parameters" if schema.is_google else "parametersJsonSchema"] = schema.text
+    if function.strict:
+        to.lose(f"{path}.strict")
+    if tool.HasField("cache"):
+        to.lose("cache_control")
+    restore(wire, tool.extras, DIALECT)
+    return wire
+
+
+def decode_choice(wire: Object, request: ChatRequest) -> None:
+    """Read `toolConfig`. What the contract has no word for, such as `VALIDATED`, stays where it is."""
+    outer = wire.take_object("toolConfig")
+    if outer is None:
+        return
+    camel(outer.fields)
+    config = outer.take_object("functionCallingConfig")
+    if config is None:
+        return
+    camel(config.fields)
+    mode = config.fields.get("mode")
+    if not isinstance(mode, str) or mode.upper() not in _MODES:
+        return
+    config.take("mode")
+    names = config.fields.get("allowedFunctionNames")
+    if mode.upper() == "ANY" and isinstance(names, list) and len(names) == 1 and isinstance(names[0], str):
+        config.take("allowedFunctionNames")
+        request.tool_choice.name = names[0]
+    else:
+        request.tool_choice.mode = _MODES[mode.upper()]
+
+
+def encode_choice(request: ChatRequest, wire: dict[str, Json], to: Writing) -> None:
+    """Write `toolConfig`. Google refuses it where there is no function to choose."""
+    if request.HasField("parallel_tool_calls") and not request.parallel_tool_calls:
+        to.lose("parallel_tool_calls")
+    choice = request.tool_choice
+    if not any(tool.WhichOneof("kind") == "function" for tool in request.tools):
+        return
+    if choice.WhichOneof("choice") == "name":
+        config: dict[str, Json] = {"mode": "ANY", "allowedFunctionNames": [choice.name]}
+    elif choice.mode in _MODE_NAMES:
+        config = {"mode": _MODE_NAMES[choice.mode]}
+    else:
+        return
+    wire["toolConfig"] = {"functionCallingConfig": config}
