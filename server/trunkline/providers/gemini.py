@@ -75,14 +75,17 @@ class GeminiProvider(HttpProvider):
         return [
             item["name"].removeprefix("models/")
             for item in (items if isinstance(items, list) else ())
-            if isinstance(item, dict)
-            and isinstance(item.get("name"), str)
-            and "generateContent" in (item.get("supportedGenerationMethods") or ["generateContent"])
+            if isinstance(item, dict) and isinstance(item.get("name"), str) and _answers(item)
         ]
 
     def next_models_path(self, wire: Json) -> str | None:
         token = wire.get("nextPageToken") if isinstance(wire, dict) else None
         return f"{self.models_path}&pageToken={quote(token, safe='')}" if isinstance(token, str) and token else None
+
+
+def _answers(model: dict[str, Json]) -> bool:
+    methods = model.get("supportedGenerationMethods")
+    return not isinstance(methods, list) or "generateContent" in methods
 
 
 def make(name: str, config: ProviderConfig) -> GeminiProvider:

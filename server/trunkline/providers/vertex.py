@@ -1,0 +1,187 @@
+"""Vertex AI: Google's models, and Anthropic's, in a project of Google Cloud."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from trunkline.call import Attempt, Loss
+from trunkline.config.model import ProviderConfig
+from trunkline.dialects.wire import Json, loads
+from trunkline.errors import GatewayError
+from trunkline.providers.aiohttp_transport import AiohttpTransport
+from trunkline.providers.anthropic import AnthropicProvider
+from trunkline.providers.gemini import KEY_HEADER, GeminiProvider, headers_of, split_version
+from trunkline.providers.google_credentials import GoogleCredentials
+from trunkline.providers.transport import Transport
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.models_pb2 import Model
+
+_VERSION: Final = "v1"
+_ANTHROPIC_VERSION: Final = "vertex-2023-10-16"
+
+_OPTIONS: Final = frozenset({"project", "location", "credentials"})
+
+_PLACED: Final = re.compile(r"(.*)/projects/([^/]+)/locations/([^/]+)")
+"""A base URL that names the project and the location."""
+
+
+class _Claude(AnthropicProvider):
+    """Anthropic's models at Vertex AI: its Messages API, with the model in the path."""
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        headers: Mapping[str, str],
+        prefix: str,
+        credentials: GoogleCredentials | None,
+    ) -> None:
+        super().__init__(name, transport, headers)
+        self._prefix = prefix
+        self._credentials = credentials
+
+    def path(self, model: str, *, stream: bool) -> str:
+        method = "streamRawPredict" if stream else "rawPredict"
+        return f"{self._prefix}/publishers/anthropic/models/{_quoted(model)}:{method}"
+
+    def address(self, wire: dict[str, Json], model: str, *, stream: bool) -> None:
+        wire.pop("model", None)
+        wire["anthropic_version"] = _ANTHROPIC_VERSION
+        if stream:
+            wire["stream"] = True
+
+    async def authorize(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Mapping[str, str]:
+        return await _authorized(headers, self._credentials)
+
+
+class VertexProvider(GeminiProvider):
+    """One project in one location, or neither where a key alone tells (express mode).
+
+    A model is named as Google names it: `gemini-2.5-flash`, `claude-sonnet-4-5@20250929`, `endpoints/123` for one that
+    was tuned, or with its publisher as `anthropic/claude-...`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        headers: Mapping[str, str],
+        models: Sequence[str],
+        prefix: str,
+        credentials: GoogleCredentials | None,
+    ) -> None:
+        super().__init__(name, transport, headers, models, prefix=prefix)
+        self._credentials = credentials
+        self._claude = _Claude(name, transport, headers, prefix, credentials)
+
+    def path(self, model: str, *, stream: bool) -> str:
+        if _is_claude(model):
+            return self._claude.path(model, stream=stream)
+        publisher, _, name = model.removeprefix("models/").rpartition("/")
+        folder = (
+            "endpoints" if publisher == "endpoints" else f"publishers/{quote(publisher or 'google', safe='')}/models"
+        )
+        where = f"{self._prefix}/{folder}/{quote(name, safe='@')}"
+        return f"{where}:streamGenerateContent?alt=sse" if stream else f"{where}:generateContent"
+
+    def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
+        if _is_claude(model):
+            return self._claude.encode_request(request, model, losses)
+        return super().encode_request(request, model, losses)
+
+    async def authorize(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Mapping[str, str]:
+        return await _authorized(headers, self._credentials)
+
+    async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
+        if _is_claude(attempt.model):
+            return await self._claude.chat(request, attempt)
+        return await super().chat(request, attempt)
+
+    def stream_chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[list[ChatEvent], None]:
+        if _is_claude(attempt.model):
+            return self._claude.stream_chat(request, attempt)
+        return super().stream_chat(request, attempt)
+
+    async def list_models(self) -> Sequence[Model]:
+        """The configured names: Vertex AI lists what it has, not what the project may use."""
+        return [Model(id=name, providers=[self.name]) for name in self._models]
+
+    async def close(self) -> None:
+        if self._credentials is not None:
+            await self._credentials.close()
+        await super().close()
+
+
+async def _authorized(headers: Mapping[str, str], credentials: GoogleCredentials | None) -> Mapping[str, str]:
+    if credentials is None:
+        return headers
+    return {**headers, "authorization": f"Bearer {await credentials.token()}"}
+
+
+def _is_claude(model: str) -> bool:
+    return model.startswith(("anthropic/", "claude"))
+
+
+def _quoted(model: str) -> str:
+    return quote(model.removeprefix("anthropic/"), safe="@")
+
+
+def make(name: str, config: ProviderConfig) -> VertexProvider:
+    """The provider that `config` describes.
+
+    With a key, and no project, it is in express mode. Without a key, google-auth makes the tokens; the project is that
+    of `options`, of the base URL or of the credentials file. Raises `ValueError`, naming the setting, where there is
+    none, or where an option is unknown.
+    """
+    unknown = sorted(config.options.keys() - _OPTIONS)
+    if unknown:
+        raise ValueError(f"`providers.{name}.options.{unknown[0]}` is unknown to the kind `{config.kind}`.")
+    headers = headers_of(config)
+    file = config.options.get("credentials")
+    project, location = config.options.get("project"), config.options.get("location")
+    base_url = str(config.base_url or "")
+    placed = _PLACED.fullmatch(base_url.rstrip("/"))
+    if placed is not None:
+        base_url = placed[1]
+        project, location = project or placed[2], location or placed[3]
+    credentials = None
+    if not headers.keys() & {KEY_HEADER, "authorization"}:
+        credentials = GoogleCredentials(file)
+        project = project or _project_of(file)
+        if project is None:
+            raise ValueError(
+                f"`providers.{name}.options.project` is required for the kind `{config.kind}` without an `api_key`."
+            )
+    base_url, version = split_version(base_url or _base_url(location if project else None), _VERSION)
+    place = f"/projects/{quote(project, safe='')}/locations/{quote(location or 'global', safe='')}" if project else ""
+    transport = AiohttpTransport(base_url, timeout=config.timeout, connect_timeout=config.connect_timeout)
+    return VertexProvider(name, transport, headers, config.models, f"/{version}{place}", credentials)
+
+
+def _base_url(location: str | None) -> str:
+    """The address of a location; of all of them where there is none."""
+    if location in (None, "global"):
+        return "https://aiplatform.googleapis.com"
+    if location in ("us", "eu"):
+        return f"https://aiplatform.{location}.rep.googleapis.com"
+    return f"https://{location}-aiplatform.googleapis.com"
+
+
+def _project_of(file: str | None) -> str | None:
+    """The project that a credentials file names. A file that cannot be read is told of when it is used."""
+    if file is None:
+        return None
+    try:
+        fields = loads(Path(file).read_bytes())
+    except (OSError, GatewayError):
+        return None
+    project = fields.get("project_id") or fields.get("quota_project_id") if isinstance(fields, dict) else None
+    return project if isinstance(project, str) else None
