@@ -8,7 +8,7 @@ from typing import Final
 from trunkline.config.model import ProviderConfig
 from trunkline.core.provider import Provider
 from trunkline.dialects.openai.profile import Profile
-from trunkline.providers import anthropic, gemini
+from trunkline.providers import anthropic, cohere, gemini, vertex
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.compatible import PRESETS, Preset
 from trunkline.providers.openai import OpenAIProvider
@@ -38,7 +38,9 @@ def _sim(name: str, config: ProviderConfig) -> Provider:
 _MAKERS: Final[dict[str, Callable[[str, ProviderConfig], Provider]]] = {
     **{kind: _compatible(preset) for kind, preset in PRESETS.items()},
     "anthropic": anthropic.make,
+    "cohere": cohere.make,
     "gemini": gemini.make,
+    "vertex": vertex.make,
     "sim": _sim,
 }
 

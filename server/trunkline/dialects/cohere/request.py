@@ -1,0 +1,213 @@
+"""The request of `POST /v2/chat` (docs.cohere.com/reference/chat). Cohere refuses fields that it does not know."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Final, assert_never
+
+from trunkline.call import Loss, LossKind
+from trunkline.dialects.foreign import foreign_losses
+from trunkline.dialects.wire import Json, loads, raw, restore
+from trunkline.errors import unsupported
+from trunkline.v1 import chat_pb2, content_pb2
+from trunkline.v1.chat_pb2 import ChatRequest, ReasoningConfig, Sampling, Tool
+from trunkline.v1.content_pb2 import Media, Message, Part
+
+DIALECT: Final = "cohere"
+"""The dialect's name in `extras`."""
+
+PLAN: Final = '{"tool_plan":true}'
+"""What marks a reasoning part that Cohere wrote as `tool_plan`."""
+
+_ROLES: Final[dict[int, str]] = {
+    content_pb2.ROLE_SYSTEM: "system",
+    content_pb2.ROLE_DEVELOPER: "system",
+    content_pb2.ROLE_USER: "user",
+    content_pb2.ROLE_TOOL: "user",
+}
+
+_SAMPLING: Final = {
+    "temperature": "temperature",
+    "top_p": "p",
+    "top_k": "k",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "seed": "seed",
+}
+"""Field of `Sampling` -> Cohere's name."""
+
+
+def encode_request(request: ChatRequest, losses: list[Loss]) -> dict[str, Json]:
+    """Write a request; what Cohere cannot take is added to `losses`. Raises `GatewayError` (UNSUPPORTED) where leaving
+    it out would change what the conversation says."""
+    foreign_losses(request, DIALECT, losses)
+    messages: list[Json] = []
+    for index, message in enumerate(request.messages):
+        messages.extend(_encode_message(message, f"messages[{index}]", losses))
+    wire: dict[str, Json] = {"model": request.model, "messages": messages}
+    tools = [one for index, tool in enumerate(request.tools) if (one := _encode_tool(tool, index, losses))]
+    if tools:
+        wire["tools"] = tools
+    _encode_tool_choice(request, wire, losses)
+    _encode_response_format(request, wire, losses)
+    _encode_sampling(request.sampling, wire)
+    if request.HasField("reasoning"):
+        _encode_reasoning(request.reasoning, wire, losses)
+    if request.HasField("max_output_tokens"):
+        wire["max_tokens"] = request.max_output_tokens
+    if request.stop_sequences:
+        wire["stop_sequences"] = list(request.stop_sequences)
+    if request.HasField("top_logprobs"):
+        wire["logprobs"] = True
+        if request.top_logprobs:
+            losses.append(Loss("top_logprobs"))
+    if request.HasField("parallel_tool_calls"):
+        losses.append(Loss("parallel_tool_calls"))
+    losses.extend(Loss(name) for name in ("user", "service_tier") if getattr(request, name))
+    restore(wire, request.extras, DIALECT)
+    return wire
+
+
+def _encode_message(message: Message, path: str, losses: list[Loss]) -> list[dict[str, Json]]:
+    if message.role == content_pb2.ROLE_ASSISTANT:
+        return [_encode_assistant(message, path, losses)]
+    wires: list[dict[str, Json]] = []
+    rest: list[Part] = []
+    for part in message.parts:
+        if part.WhichOneof("kind") == "tool_result":
+            result = part.tool_result
+            content = _encode_content(result.parts, path, losses)
+            wires.append({"role": "tool", "tool_call_id": result.tool_call_id, "content": content})
+        else:
+            rest.append(part)
+    if rest:
+        wires.append({"role": _ROLES.get(message.role, "user"), "content": _encode_content(rest, path, losses)})
+    return wires
+
+
+def _encode_assistant(message: Message, path: str, losses: list[Loss]) -> dict[str, Json]:
+    wire: dict[str, Json] = {"role": "assistant"}
+    content: list[Part] = []
+    calls: list[Json] = []
+    for part in message.parts:
+        match part.WhichOneof("kind"):
+            case "tool_call":
+                function = {"name": part.tool_call.name, "arguments": part.tool_call.arguments_json or "{}"}
+                calls.append({"id": part.tool_call.id, "type": "function", "function": function})
+            case "reasoning" if part.extras.get(DIALECT) == PLAN:
+                wire["tool_plan"] = wire.get("tool_plan", "") + part.reasoning.text
+            case "reasoning" if DIALECT not in part.extras:
+                # Another provider's: Cohere takes back its own alone.
+                pass
+            case _:
+                content.append(part)
+    if content or not calls:
+        wire["content"] = _encode_content(content, path, losses)
+    if calls:
+        wire["tool_calls"] = calls
+    return wire
+
+
+def _encode_content(parts: Iterable[Part], path: str, losses: list[Loss]) -> Json:
+    """A bare text where that is all, an array otherwise."""
+    wires = [wire for index, part in enumerate(parts) if (wire := _encode_part(part, f"{path}.parts[{index}]", losses))]
+    if not wires:
+        return ""
+    return wires[0]["text"] if len(wires) == 1 and wires[0].keys() == {"type", "text"} else wires
+
+
+def _encode_part(part: Part, path: str, losses: list[Loss]) -> dict[str, Json] | None:
+    kind = part.WhichOneof("kind")
+    if part.HasField("cache"):
+        losses.append(Loss("cache_control"))
+    match kind:
+        case "text":
+            return {"type": "text", "text": part.text}
+        case "refusal":
+            return {"type": "text", "text": part.refusal}
+        case "reasoning":
+            return {"type": "thinking", "thinking": part.reasoning.text}
+        case "media":
+            return {"type": "image_url", "image_url": {"url": _image(part.media, path)}}
+        case "opaque":
+            block = loads(part.opaque.json)
+            if part.opaque.dialect == DIALECT and isinstance(block, dict):
+                return block
+            losses.append(Loss(f"{path}.{part.opaque.dialect}"))
+            return None
+        case "tool_call" | "tool_result" | None:
+            raise unsupported(f"`{path}` cannot stand in this message.", path)
+        case _:
+            assert_never(kind)
+
+
+def _image(media: Media, path: str) -> str:
+    if not media.media_type.startswith("image/"):
+        raise unsupported(f"`{path}` is of type `{media.media_type}`; Cohere takes texts and images alone.", path)
+    match media.WhichOneof("source"):
+        case "uri":
+            return media.uri
+        case "data":
+            return f"data:{media.media_type};base64,{base64.b64encode(media.data).decode()}"
+        case _:
+            raise unsupported(f"`{path}` names an uploaded file, which Cohere does not have.", path)
+
+
+def _encode_tool(tool: Tool, index: int, losses: list[Loss]) -> Json:
+    if tool.WhichOneof("kind") == "native":
+        losses.append(Loss(f"tools[{index}]"))
+        return None
+    if tool.HasField("cache"):
+        losses.append(Loss("cache_control"))
+    function: dict[str, Json] = {"name": tool.function.name}
+    if tool.function.description:
+        function["description"] = tool.function.description
+    schema = tool.function.parameters_json or '{"type":"object","properties":{}}'
+    function["parameters"] = raw(schema, f"tools[{index}].function.parameters_json")
+    return {"type": "function", "function": function}
+
+
+def _encode_tool_choice(request: ChatRequest, wire: dict[str, Json], losses: list[Loss]) -> None:
+    if any(tool.function.strict for tool in request.tools):
+        wire["strict_tools"] = True
+    choice = request.tool_choice
+    if choice.WhichOneof("choice") == "name":
+        # Cohere knows no choice of one tool: it gets that tool alone, and must call one.
+        named = [tool for tool in wire.get("tools", []) if tool["function"]["name"] == choice.name]
+        wire["tools"] = named or wire.get("tools", [])
+        wire["tool_choice"] = "REQUIRED"
+        if len(named) < len(request.tools):
+            losses.append(Loss("tool_choice", LossKind.APPROXIMATED))
+    elif choice.mode == chat_pb2.ToolChoice.MODE_REQUIRED:
+        wire["tool_choice"] = "REQUIRED"
+    elif choice.mode == chat_pb2.ToolChoice.MODE_NONE:
+        wire["tool_choice"] = "NONE"
+
+
+def _encode_response_format(request: ChatRequest, wire: dict[str, Json], losses: list[Loss]) -> None:
+    if request.response_format.WhichOneof("kind") is None:
+        return
+    form: dict[str, Json] = {"type": "json_object"}
+    schema = request.response_format.json_schema.schema_json
+    if schema:
+        form["json_schema"] = raw(schema, "response_format.json_schema.schema_json")
+    wire["response_format"] = form
+    if request.response_format.json_schema.description:
+        losses.append(Loss("response_format.json_schema.description"))
+
+
+def _encode_sampling(sampling: Sampling, wire: dict[str, Json]) -> None:
+    for field, name in _SAMPLING.items():
+        if sampling.HasField(field):  # type: ignore[arg-type]  # the keys of the table are fields
+            wire[name] = getattr(sampling, field)
+
+
+def _encode_reasoning(reasoning: ReasoningConfig, wire: dict[str, Json], losses: list[Loss]) -> None:
+    off = reasoning.effort == "none" or (reasoning.HasField("enabled") and not reasoning.enabled)
+    thinking: dict[str, Json] = {"type": "disabled" if off else "enabled"}
+    if reasoning.HasField("budget_tokens") and not off:
+        thinking["token_budget"] = reasoning.budget_tokens
+    elif reasoning.effort and not off:
+        losses.append(Loss("reasoning_effort", LossKind.APPROXIMATED))
+    wire["thinking"] = thinking
