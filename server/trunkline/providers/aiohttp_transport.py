@@ -85,7 +85,6 @@ def _session(timeout: aiohttp.ClientTimeout, proxy: URL | None) -> aiohttp.Clien
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=True,
         read_bufsize=2**18,
-        skip_auto_headers=("user-agent",),
         headers={"user-agent": "trunkline"},
         proxy=proxy,
     )
