@@ -84,12 +84,13 @@ def take_parts(wire: Object) -> list[Object]:
 def decode_part(wire: Object, part: Part) -> None:
     """Read one part, its names in camel case. A kind that the contract has none for is carried verbatim."""
     fields = wire.fields
-    if type(fields.get("text")) is str:
+    text = wire.take_str("text")
+    if text is not None:
         if fields.get("thought") is True:
             # The key stays: it tells that the thought is Gemini's own, and may go back to it.
-            part.reasoning.text = fields.pop("text")
+            part.reasoning.text = text
         else:
-            part.text = fields.pop("text")
+            part.text = text
             fields.pop("thought", None)
     elif (call := wire.take_object("functionCall")) is not None:
         _decode_call(call, part.tool_call)
