@@ -9,6 +9,7 @@ from typing import Final
 
 from trunkline.call import Loss
 from trunkline.config.model import ProviderConfig
+from trunkline.dialects.wire import dumps
 from trunkline.errors import GatewayError
 from trunkline.providers.build import KINDS, build_providers
 from trunkline.providers.http import HttpProvider
@@ -19,7 +20,7 @@ from trunkline.v1.content_pb2 import Media, Message, Part
 _PNG: Final = "data:image/png;base64,iVBORw0KGgo="
 _SCHEMA: Final = '{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}'
 
-_MODELS: Final = {
+MODELS: Final = {
     "anthropic": "claude-sonnet-4-5",
     "bedrock": "anthropic.claude-sonnet-4-5-20250929-v1:0",
     "gemini": "gemini-2.5-flash",
@@ -109,6 +110,9 @@ PROBES: Final[dict[str, Callable[[ChatRequest], None]]] = {
     "`user`": _set(user="u"),
     "`service_tier`": _set(service_tier="priority"),
     "reasoning effort": _set(reasoning=chat_pb2.ReasoningConfig(effort="low")),
+    "reasoning on": _set(reasoning=chat_pb2.ReasoningConfig(enabled=True)),
+    "reasoning off": _set(reasoning=chat_pb2.ReasoningConfig(enabled=False)),
+    "reasoning summary": _set(reasoning=chat_pb2.ReasoningConfig(summary="auto")),
     "reasoning budget": _set(reasoning=chat_pb2.ReasoningConfig(budget_tokens=2048), max_output_tokens=8192),
     "cache marks": _cache,
     "`logit_bias`": _set(extras={"openai": '{"logit_bias":{"1":1}}'}),
@@ -116,7 +120,7 @@ PROBES: Final[dict[str, Callable[[ChatRequest], None]]] = {
 """What is asked about -> how a request comes to hold it."""
 
 
-def _provider(kind: str) -> HttpProvider:
+def provider_of(kind: str) -> HttpProvider:
     config = ProviderConfig.model_validate(
         {"kind": kind, "api_key": "none", "base_url": "http://127.0.0.1:9", "timeout": 1}
     )
@@ -126,16 +130,22 @@ def _provider(kind: str) -> HttpProvider:
 
 
 def answer(provider: HttpProvider, model: str, probe: Callable[[ChatRequest], None]) -> str:
-    """What becomes of the probe: `yes`, `dropped`, `emulated`, `approximated` or `refused`."""
+    """What becomes of the probe: `yes`, `dropped`, `emulated`, `approximated`, `refused`, `parallel` where several
+    calls do what the provider cannot do in one, or `ignored` where nobody says anything, which must not be."""
     request = ChatRequest(model=model)
     request.messages.add(role=content_pb2.ROLE_USER).parts.add().text = "Hi"
+    without = dumps(provider.encode_request(request, model, []))
     probe(request)
     losses: list[Loss] = []
     try:
-        provider.encode_request(request, model, losses)
+        wire = dumps(provider.encode_request(request, model, losses))
     except GatewayError:
         return "refused"
-    return losses[0].kind.value if losses else "yes"
+    if losses:
+        return losses[0].kind.value
+    if wire == without:
+        return "parallel" if request.choice_count and not getattr(provider, "native_choices", True) else "ignored"
+    return "yes"
 
 
 def render() -> str:
@@ -143,8 +153,8 @@ def render() -> str:
     kinds = sorted(KINDS - {"sim", "openai-compatible"})
     rows: dict[tuple[str, ...], list[str]] = {}
     for kind in kinds:
-        provider = _provider(kind)
-        model = _MODELS.get(kind, "model")
+        provider = provider_of(kind)
+        model = MODELS.get(kind, "model")
         rows.setdefault(tuple(answer(provider, model, probe) for probe in PROBES.values()), []).append(kind)
     groups = [", ".join(f"`{kind}`" for kind in names) for names in rows.values()]
     lines = [

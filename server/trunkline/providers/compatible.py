@@ -28,13 +28,19 @@ class Preset:
 _LOCAL: Final = Profile(reasoning="reasoning_content")
 _SILENT: Final = Profile(reasoning=None, cache_control=False)
 """Takes no reasoning back and refuses fields that it does not know."""
+_MISTRAL: Final = Profile(
+    reasoning="thinking",
+    cache_control=False,
+    stream_options=False,
+    unsupported=frozenset({"user", "logprobs", "top_logprobs", "top_k", "seed", "service_tier"}),
+)
 
 PRESETS: Final[dict[str, Preset]] = {
     "openai": Preset("https://api.openai.com/v1", OPENAI),
     "openai-compatible": Preset("", needs_key=False),
     "azure": Preset("", OPENAI, key_header="api-key", key_prefix=""),
-    "mistral": Preset("https://api.mistral.ai/v1", _SILENT),
-    "deepseek": Preset("https://api.deepseek.com", Profile(cache_control=False)),
+    "mistral": Preset("https://api.mistral.ai/v1", _MISTRAL),
+    "deepseek": Preset("https://api.deepseek.com", Profile(effort="thinking", cache_control=False)),
     "groq": Preset("https://api.groq.com/openai/v1", _SILENT),
     "xai": Preset("https://api.x.ai/v1", _SILENT),
     "together": Preset("https://api.together.xyz/v1", _SILENT),
@@ -42,9 +48,11 @@ PRESETS: Final[dict[str, Preset]] = {
     "cerebras": Preset("https://api.cerebras.ai/v1", _SILENT),
     "openrouter": Preset("https://openrouter.ai/api/v1", Profile(reasoning="reasoning")),
     "perplexity": Preset("https://api.perplexity.ai", _SILENT),
-    "moonshot": Preset("https://api.moonshot.ai/v1", Profile(cache_control=False)),
-    "zai": Preset("https://api.z.ai/api/paas/v4", Profile(cache_control=False)),
-    "alibaba": Preset("https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
+    "moonshot": Preset("https://api.moonshot.ai/v1", Profile(effort="thinking", cache_control=False)),
+    "zai": Preset("https://api.z.ai/api/paas/v4", Profile(effort="thinking", cache_control=False)),
+    "alibaba": Preset(
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", Profile(effort="enable_thinking", cache_control=False)
+    ),
     "nebius": Preset("https://api.studio.nebius.com/v1", _SILENT),
     "novita": Preset("https://api.novita.ai/v3/openai", _SILENT),
     "sambanova": Preset("https://api.sambanova.ai/v1", _SILENT),

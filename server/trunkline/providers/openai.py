@@ -33,6 +33,9 @@ class OpenAIProvider(HttpProvider):
         wire["model"] = model
         if stream:
             wire["stream"] = True
+            if not self._profile.stream_options:
+                wire.pop("stream_options", None)
+                return
             options = wire.get("stream_options")
             wire["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
 

@@ -210,4 +210,6 @@ def _encode_reasoning(reasoning: ReasoningConfig, wire: dict[str, Json], losses:
         thinking["token_budget"] = reasoning.budget_tokens
     elif reasoning.effort and not off:
         losses.append(Loss("reasoning_effort", LossKind.APPROXIMATED))
+    if reasoning.summary:
+        losses.append(Loss("reasoning.summary"))
     wire["thinking"] = thinking

@@ -37,6 +37,7 @@ class StreamDecoder:
         self._done = False
         self._told = ""
         self._extras: dict[str, Json] = {}
+        self._tier = ""
         self._kept = 0
         self._usage = b""
         self._choices: dict[int, Choice] = {}
@@ -70,6 +71,8 @@ class StreamDecoder:
             for key, value in chunk.items()
             if value is not None and key not in _KNOWN and self._extras.get(key) != value
         }
+        if self._tier and rest.get("service_tier") == self._tier:
+            del rest["service_tier"]
         if rest:
             merge_rest(self._extras, rest)
         if rest or not plain:
@@ -79,15 +82,13 @@ class StreamDecoder:
         return events
 
     def end(self) -> list[ChatEvent]:
-        """The events that the end of the stream means: the end of each choice that its server ended."""
+        """The events that the end of the stream means: the end of each choice, or none where one has not ended."""
         events: list[ChatEvent] = []
-        whole = bool(self._choices)
+        if not self._done and any(choice.finish is None for choice in self._choices.values()):
+            return events
         for choice in self._choices.values():
-            if choice.finish is None and not self._done:
-                whole = False
-            else:
-                choice.end(events)
-        if whole and self._extras:
+            choice.end(events)
+        if events and self._extras:
             text = text_of(self._extras)
             if text != self._told:
                 events.append(ChatEvent(response_end=ResponseEnd(extras={DIALECT: text})))
@@ -99,11 +100,12 @@ class StreamDecoder:
             return
         start = ChatResponse()
         decode_head(Object(dict(chunk), lenient=True), start)
-        self._id = start.id
+        self._id, self._tier = start.id, start.service_tier
         self._started = True
-        merge_rest(
-            self._extras, {key: value for key, value in chunk.items() if value is not None and key not in _KNOWN}
-        )
+        extras = {key: value for key, value in chunk.items() if value is not None and key not in _KNOWN}
+        if self._tier:
+            del extras["service_tier"]
+        merge_rest(self._extras, extras)
         _drop_usage(self._extras)
         if self._extras:
             self._told = text_of(self._extras)

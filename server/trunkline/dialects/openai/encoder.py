@@ -16,7 +16,7 @@ from trunkline.dialects.wire import Json, dumps, restore
 from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartDelta, PartEnd, PartStart, Usage
 from trunkline.v1.content_pb2 import Part
 
-_EVERY: Final = ("provider", "system_fingerprint", "service_tier")
+_EVERY: Final = ("provider", "system_fingerprint")
 """What every chunk repeats. All else that is known at the start is in the first chunk alone."""
 
 
@@ -86,6 +86,8 @@ class StreamEncoder:
         }
         if start.provider:
             head["provider"] = start.provider
+        if start.service_tier:
+            head["service_tier"] = start.service_tier
         self._head = {**head}
         restore(head, start.extras, DIALECT)
         for key in head.keys() - self._head.keys():

@@ -28,7 +28,6 @@ _BY_CODE: Final[dict[str, ErrorReason.ValueType]] = {
     "rate_limit_exceeded": errors_pb2.ERROR_REASON_RATE_LIMITED,
     "unsupported_parameter": errors_pb2.ERROR_REASON_UNSUPPORTED,
     "unsupported_value": errors_pb2.ERROR_REASON_UNSUPPORTED,
-    "tool_use_failed": errors_pb2.ERROR_REASON_PROVIDER_FAILED,  # Groq: its model's fault, not the caller's
     "json_validate_failed": errors_pb2.ERROR_REASON_PROVIDER_FAILED,
     "rate_limit_error": errors_pb2.ERROR_REASON_RATE_LIMITED,
     "overloaded_error": errors_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE,

@@ -14,14 +14,15 @@ class Profile:
 
     `max_tokens` is the name of the token limit; `developer_role` tells whether it knows that role beside `system`;
     `reasoning` is the field that takes the assistant's earlier reasoning back, `thinking` where it is a block of the
-    content (Mistral), None where nothing does; `cache_control` whether it takes Anthropic's cache marks; `stream_options` whether it can be asked for the
-    usage of a stream; `unsupported`
-    are fields of the request that it refuses.
+    content (Mistral), None where nothing does; `effort` is the form that asks for reasoning;
+    `cache_control` whether it takes Anthropic's cache marks; `stream_options` whether it can be asked for the usage of
+    a stream; `unsupported` are fields of the request that it refuses.
     """
 
     max_tokens: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
     developer_role: bool = False
     reasoning: Literal["reasoning_content", "reasoning", "thinking"] | None = "reasoning_content"
+    effort: Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking"] = "reasoning_effort"
     cache_control: bool = True
     stream_options: bool = True
     unsupported: frozenset[str] = frozenset()

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from trunkline.call import Loss
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.openai.content import DIALECT, encode_cache, take_cache
+from trunkline.dialects.openai.effort import encode_effort
 from trunkline.dialects.openai.message import decode_message, encode_message
 from trunkline.dialects.openai.profile import Profile, Writing
 from trunkline.dialects.wire import Json, Object, loads, raw, restore, text_of
@@ -73,6 +74,7 @@ def decode_request(wire: Object) -> ChatRequest:
     if parallel is not None:
         request.parallel_tool_calls = parallel
     request.user = wire.take_str("user") or ""
+    request.service_tier = wire.take_str("service_tier") or ""
     _decode_logprobs(wire, request)
     wire.keep(request.extras, DIALECT)
     return request
@@ -224,10 +226,7 @@ def encode_request(
         for descriptor, value in sampling.ListFields():
             _put(wire, descriptor.name, value, to)
     if request.HasField("reasoning"):
-        if request.reasoning.effort:
-            _put(wire, "reasoning_effort", request.reasoning.effort, to)
-        if request.reasoning.HasField("budget_tokens"):
-            to.lose("reasoning.budget_tokens")
+        encode_effort(request.reasoning, wire, to)
     if request.HasField("max_output_tokens"):
         wire[profile.max_tokens] = request.max_output_tokens
     if request.stop_sequences:
@@ -238,6 +237,8 @@ def encode_request(
         _put(wire, "parallel_tool_calls", request.parallel_tool_calls, to)
     if request.user:
         _put(wire, "user", request.user, to)
+    if request.service_tier:
+        _put(wire, "service_tier", request.service_tier, to)
     if request.HasField("top_logprobs"):
         _put(wire, "logprobs", True, to)
         if request.top_logprobs:

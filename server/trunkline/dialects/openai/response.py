@@ -42,6 +42,7 @@ def decode_head(wire: Object, response: ChatResponse) -> None:
     created = wire.take_number("created", 0, 253402300799)
     if created is not None:
         response.create_time.seconds = int(created)
+    response.service_tier = wire.take_str("service_tier") or ""
 
 
 def _decode_choice(wire: Object, choice: Choice, position: int, response_id: str) -> None:
@@ -115,6 +116,8 @@ def encode_response(response: ChatResponse) -> dict[str, Json]:
         wire["usage"] = encode_usage(response.usage)
     if response.provider:
         wire["provider"] = response.provider
+    if response.service_tier:
+        wire["service_tier"] = response.service_tier
     restore(wire, response.extras, DIALECT)
     return wire
 
