@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -49,23 +49,16 @@ def recording(case: str) -> Recording:
     return _read(_ROOT / f"{case}.json")
 
 
-def each(wanted: Callable[[Recording], Any]) -> pytest.MarkDecorator:
-    """Run a test, which takes `recording`, once for each that is `wanted`."""
-    chosen = [pytest.param(one, id=one.id) for one in recordings() if wanted(one)]
+@cache
+def chats() -> tuple[Recording, ...]:
+    """Those of OpenAI's Chat Completions, by whichever provider."""
+    return tuple(one for one in recordings() if one.id.split("/")[1] in ("chat", "openai-chat"))
+
+
+def each_chat(wanted: Callable[[Recording], Any]) -> pytest.MarkDecorator:
+    """Run a test, which takes `recording`, once for each of the `chats` that is `wanted`."""
+    chosen = [pytest.param(one, id=one.id) for one in chats() if wanted(one)]
     return pytest.mark.parametrize("recording", chosen)
-
-
-def pairs() -> Iterator[tuple[Recording, Recording]]:
-    """Recordings of the same request."""
-    seen: dict[bytes, Recording] = {}
-    for one in recordings():
-        if one.request is not None and one.status == 200:
-            asked = msgspec.json.decode(one.request)
-            stripped = {key: value for key, value in asked.items() if key not in ("stream", "stream_options")}
-            key = one.id.split("/")[0].encode() + msgspec.json.encode(stripped)
-            if key in seen and seen[key].is_stream != one.is_stream:
-                yield seen[key], one
-            seen[key] = one
 
 
 def _read(path: Path) -> Recording:

@@ -7,7 +7,7 @@ from typing import Final
 
 from trunkline.dialects.openai.calls import take_arguments
 from trunkline.dialects.openai.content import DIALECT, decode_opaque, decode_part, take_thinking
-from trunkline.dialects.openai.extra_content import take_foreign
+from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
 from trunkline.dialects.openai.finish import decode_finish
 from trunkline.dialects.openai.logprobs import decode_logprobs
 from trunkline.dialects.openai.merge import Block, Details, Pieces, audio, merge_rest
@@ -15,7 +15,7 @@ from trunkline.dialects.openai.reasoning import is_carried, put_carried
 from trunkline.dialects.openai.response import call_id
 from trunkline.dialects.wire import Json, Object, text_of
 from trunkline.v1.chat_pb2 import ChatEvent, ChoiceEnd, PartDelta, PartEnd, PartStart
-from trunkline.v1.content_pb2 import Part
+from trunkline.v1.content_pb2 import Message, Part
 
 _NEW: Final = {"text": Part(text=""), "refusal": Part(refusal=""), "reasoning": Part()}
 _NEW["reasoning"].reasoning.SetInParent()
@@ -61,6 +61,8 @@ class Choice:
         self._details = Details()
         self._carried: Part | None = None
         self._block_rest: dict[str, Json] = {}
+        self._text_extras: dict[str, str] = {}
+        self._foreign: dict[str, str] = {}
         self._audio: Pieces | None = None
         self._message_extras: dict[str, Json] = {}
 
@@ -80,6 +82,8 @@ class Choice:
             part = Part()
             decode_part(item, part)
             self._whole(part, events)
+        if "extra_content" in delta.fields:
+            self._extra(delta, events)
         for position, item in enumerate(delta.take_objects("tool_calls")):
             self._call(item, position, events)
         function = delta.take_object("function_call")
@@ -112,6 +116,8 @@ class Choice:
         end.finish.CopyFrom(decode_finish(self.finish or "", native=self.native, calls=bool(self._calls)))
         if self.extras:
             end.extras[DIALECT] = text_of(self.extras)
+        for dialect, text in self._foreign.items():
+            end.message_extras[dialect] = text
         if self._message_extras:
             end.message_extras[DIALECT] = text_of(self._message_extras)
         events.append(ChatEvent(choice_end=end))
@@ -158,6 +164,14 @@ class Choice:
         decode_opaque(block, part)
         self._whole(part, events)
 
+    def _extra(self, delta: Object, events: list[ChatEvent]) -> None:
+        """What other dialects need back: it belongs to the text, if one is open."""
+        message = Message()
+        take_blocks(delta, message.parts)
+        take_foreign(delta, self._text_extras if self._kind == "text" else self._foreign)
+        for part in message.parts:
+            self._whole(part, events)
+
     def _append(
         self, kind: str, text: str, events: list[ChatEvent], logprobs: Object | None = None, key: str = ""
     ) -> None:
@@ -193,6 +207,9 @@ class Choice:
             if own:
                 end.part.extras[DIALECT] = text_of(own)
                 self._block_rest = {}
+        elif self._text_extras:
+            _put(end.part, self._text_extras)
+            self._text_extras = {}
         events.append(ChatEvent(part_end=end))
         self._open, self._kind = None, ""
 
