@@ -36,13 +36,14 @@ def is_own(citation: Citation) -> bool:
 
 def encode_citation(citation: Citation) -> dict[str, Json]:
     """Write a citation; one of another dialect as the result of a web search."""
-    own: dict[str, Json] = {}
-    restore(own, citation.extras, DIALECT)
-    if not own:
-        own = {"type": "web_search_result_location", "encrypted_index": ""}
-    kind = own.get("type")
+    wire: dict[str, Json] = {}
+    restore(wire, citation.extras, DIALECT)
+    if not wire:
+        wire = {"type": "web_search_result_location", "encrypted_index": ""}
+    kind = wire.get("type")
     address, title = _NAMES.get(kind if isinstance(kind, str) else "", ("url", "title"))
-    wire: dict[str, Json] = {"type": kind, "cited_text": citation.cited_text, title: citation.title or None}
+    wire["cited_text"] = citation.cited_text
+    wire[title] = citation.title or None
     if address is not None:
         wire[address] = citation.uri
-    return {**wire, **{key: value for key, value in own.items() if key not in wire}}
+    return wire

@@ -20,7 +20,8 @@ _SOURCES: Final = frozenset({"base64", "url", "file", "text"})
 def is_media(block: Object) -> bool:
     """Whether a block is an image or a document whose content is of a form that the contract can hold."""
     source = block.fields.get("source")
-    return isinstance(source, dict) and source.get("type") in _SOURCES
+    kind = source.get("type") if isinstance(source, dict) else None
+    return isinstance(kind, str) and kind in _SOURCES
 
 
 def decode_media(wire: Object, kind: str, media: Media) -> None:

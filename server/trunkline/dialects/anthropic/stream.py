@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from trunkline.dialects.anthropic.citations import decode_citation
 from trunkline.dialects.anthropic.content import decode_call
@@ -25,7 +25,7 @@ from trunkline.v1.chat_pb2 import (
 )
 from trunkline.v1.content_pb2 import Citation, Message, Part
 
-_TEXTS: Final[dict[Any, tuple[str, str]]] = {"text_delta": ("text", "text"), "thinking_delta": ("thinking", "thinking")}
+_TEXTS: Final[dict[str, tuple[str, str]]] = {"text_delta": ("text", "text"), "thinking_delta": ("thinking", "thinking")}
 """Type of delta -> its key, and the type of block that it extends."""
 
 
@@ -173,11 +173,13 @@ class StreamDecoder:
         return events
 
     def _delta(self, event: dict[str, Json]) -> list[ChatEvent]:
-        block = self._blocks.get(event.get("index", 0))
+        block = self._blocks.get(_index(event))
         delta = event.get("delta")
         if block is None or type(delta) is not dict:
             raise provider_failed("The provider's stream extends a block that it did not begin.")
         kind = delta.get("type")
+        if type(kind) is not str:
+            return []
         index = block.index
         if index is not None:
             text = _TEXTS.get(kind)
@@ -194,7 +196,7 @@ class StreamDecoder:
                 return [ChatEvent(part_delta=PartDelta(index=index, text=more))]
         return self._other(block, kind, delta)
 
-    def _other(self, block: _Block, kind: Any, delta: dict[str, Json]) -> list[ChatEvent]:
+    def _other(self, block: _Block, kind: str, delta: dict[str, Json]) -> list[ChatEvent]:
         """A delta that is told at the end of its block."""
         if kind == "signature_delta" and block.kind == "thinking":
             if isinstance(delta.get("signature"), str):
