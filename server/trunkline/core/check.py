@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trunkline.errors import invalid_request
+from trunkline.errors import GatewayError, invalid_request
 from trunkline.v1 import content_pb2
-from trunkline.v1.chat_pb2 import ChatRequest, Sampling
-from trunkline.v1.content_pb2 import Message
+from trunkline.v1.chat_pb2 import ChatRequest, Sampling, ToolChoice
+from trunkline.v1.content_pb2 import Message, Role, ToolResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ def check(request: ChatRequest, limits: Limits) -> None:
                     )
             case None:
                 raise invalid_request(f"`tools[{index}]` has no kind, or one that this gateway does not know.", "tools")
+    if request.tool_choice.mode not in ToolChoice.Mode.values():
+        raise invalid_request("`tool_choice.mode` is one that this gateway does not know.", "tool_choice.mode")
     if request.HasField("sampling"):
         _check_sampling(request.sampling)
     _check_range("max_output_tokens", request.max_output_tokens, 1, None, request.HasField("max_output_tokens"))
@@ -77,23 +79,44 @@ def _check_range(name: str, value: float, least: float, most: float | None, pres
 def _check_message(path: str, message: Message, calls: _Calls) -> None:
     if message.role == content_pb2.ROLE_UNSPECIFIED:
         raise invalid_request(f"`{path}.role` is required.", f"{path}.role")
+    if message.role not in Role.values():
+        raise invalid_request(f"`{path}.role` is one that this gateway does not know.", f"{path}.role")
+    if not message.parts and message.role != content_pb2.ROLE_ASSISTANT:
+        raise invalid_request(f"`{path}` is empty, which only a turn of the assistant may be.", path)
+    results = False
     for part in message.parts:
         match part.WhichOneof("kind"):
             case "tool_call":
                 if message.role != content_pb2.ROLE_ASSISTANT:
                     raise invalid_request(f"`{path}` calls a tool, which only the assistant may do.", path)
                 calls.ids.add(part.tool_call.id)
+            case "reasoning":
+                if message.role != content_pb2.ROLE_ASSISTANT:
+                    raise invalid_request(f"`{path}` holds reasoning, which only the assistant may do.", path)
             case "opaque":
                 # It may be a call that only its own dialect can read: then nothing is known of the calls.
                 calls.opaque = True
             case "tool_result":
-                if not calls.opaque and part.tool_result.tool_call_id not in calls.ids:
-                    raise invalid_request(
-                        f"`{path}` answers the tool call `{part.tool_result.tool_call_id}`, "
-                        "which no earlier message made.",
-                        path,
-                    )
+                results = True
+                _check_result(path, part.tool_result, calls)
             case None:
-                raise invalid_request(
-                    f"`{path}` has a part without a kind, or of one that this gateway does not know.", path
-                )
+                raise _unknown_kind(path)
+    if message.role == content_pb2.ROLE_TOOL and not results:
+        raise invalid_request(f"`{path}` is a turn of the tools without the result of a call.", path)
+
+
+def _check_result(path: str, result: ToolResult, calls: _Calls) -> None:
+    if not calls.opaque and result.tool_call_id not in calls.ids:
+        raise invalid_request(
+            f"`{path}` answers the tool call `{result.tool_call_id[:256]}`, which no earlier message made.", path
+        )
+    for part in result.parts:
+        match part.WhichOneof("kind"):
+            case "tool_call" | "tool_result" | "reasoning":
+                raise invalid_request(f"`{path}` has a result that holds more than content.", path)
+            case None:
+                raise _unknown_kind(path)
+
+
+def _unknown_kind(path: str) -> GatewayError:
+    return invalid_request(f"`{path}` has a part without a kind, or of one that this gateway does not know.", path)
