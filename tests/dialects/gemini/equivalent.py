@@ -1,4 +1,4 @@
-"""What Google takes for the same: the one list of differences between a request that was read and what is written."""
+"""What Google takes for the same: the one list of differences between what was read and what is written."""
 
 from __future__ import annotations
 
@@ -150,3 +150,43 @@ def _config(config: dict[str, Any]) -> dict[str, Any]:
             thinking.pop("includeThoughts", None)
         out["thinkingConfig"] = thinking
     return {key: value for key, value in out.items() if value not in ({}, [])}
+
+
+_NUMBERS = {1: "STOP"}
+
+
+def canonical_answer(wire: Any) -> Any:
+    """An answer in one form.
+
+    - keys that are null or an empty array are absent; an index that is absent is zero
+    - a content without a role is the model's; an empty text without a signature says nothing
+    - a finish reason by number is its word; the ids of tokens are not kept
+    - the count of all tokens is the sum of the others, and one that is missing beside it is zero
+    """
+    out = {key: value for key, value in wire.items() if value not in (None, [])}
+    if "candidates" in out:
+        out["candidates"] = [_candidate(candidate) for candidate in out["candidates"]]
+    if "usageMetadata" in out:
+        usage = {key: value for key, value in out["usageMetadata"].items() if value}
+        usage.pop("totalTokenCount", None)
+        out["usageMetadata"] = usage
+    return out
+
+
+def _candidate(candidate: dict[str, Any]) -> dict[str, Any]:
+    out = {"index": 0, **candidate}
+    content = {"role": "model", "parts": [], **out.get("content", {})}
+    content["parts"] = [part for part in content["parts"] if part not in ({}, {"text": ""})]
+    out["content"] = content
+    out["finishReason"] = _NUMBERS.get(out["finishReason"], out["finishReason"]) if "finishReason" in out else None
+    if "logprobsResult" in out:
+        out["logprobsResult"] = _without_ids(out["logprobsResult"])
+    return out
+
+
+def _without_ids(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_ids(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_ids(item) for key, item in value.items() if key != "tokenId"}
+    return value

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trunkline.dialects.gemini.citations import encode_citations
-from trunkline.dialects.gemini.finish import encode_finish
+from trunkline.dialects.gemini.finish import decode_block, encode_finish
 from trunkline.dialects.gemini.logprobs import encode_logprobs
 from trunkline.dialects.gemini.names import DIALECT
 from trunkline.dialects.gemini.response import encode_head, encode_part
 from trunkline.dialects.gemini.usage import encode_usage
 from trunkline.dialects.wire import Json, dumps, restore
 from trunkline.v1.chat_pb2 import ChatEvent, ChoiceEnd, PartDelta, PartEnd, PartStart, Usage
-from trunkline.v1.content_pb2 import Part
+from trunkline.v1.content_pb2 import Part, TokenLogprob
 
 _STREAMED = frozenset({"text", "refusal", "reasoning"})
 """The kinds of part that go out as they come."""
@@ -20,17 +22,20 @@ class StreamEncoder:
     """Writes chunks, each the JSON text of one server-sent event without a type.
 
     Texts go out as they come; a part with a signature, a function call and a medium go out whole, at their end. The
-    finish reasons and the usage are in the last chunk, which `end` gives.
+    finish reasons and the usage are in the last chunk, which `end` gives; and so is a text with a signature that comes
+    last, as what cites it is there, too.
     """
 
     def __init__(self) -> None:
         self._head: dict[str, Json] = {}
         self._tail: dict[str, Json] = {}
-        self._tier = ""
+        self._tier: dict[str, Json] = {}
         self._usage: Usage | None = None
         self._parts: dict[tuple[int, int], Part] = {}
         self._pieces: dict[tuple[int, int], list[str]] = {}
         self._sent: set[tuple[int, int]] = set()
+        self._held: dict[int, dict[str, Json]] = {}
+        self._parted = False
         self._texts: dict[int, list[Part]] = {}
         self._ends: list[ChoiceEnd] = []
 
@@ -53,26 +58,25 @@ class StreamEncoder:
                 restore(self._tail, event.response_end.extras, DIALECT)
             case "start":
                 self._head = encode_head(event.start)
-                self._tier = event.start.service_tier
+                if event.start.service_tier:
+                    self._tier = {"serviceTier": event.start.service_tier}
+                    self._head["usageMetadata"] = self._tier
                 restore(self._tail, event.start.extras, DIALECT)
         return []
 
     def end(self) -> list[bytes]:
         """The last chunk."""
         wire: dict[str, Json] = {}
-        candidates = [self._candidate(end) for end in self._ends]
-        if candidates:
-            wire["candidates"] = candidates
+        if self._ends and (self._parted or decode_block(self._tail.get("promptFeedback")) is None):
+            wire["candidates"] = [self._end_candidate(end) for end in self._ends]
         if self._usage is not None:
-            wire["usageMetadata"] = encode_usage(self._usage)
-            if self._tier:
-                wire["usageMetadata"]["serviceTier"] = self._tier
-        return [dumps({**wire, **self._head, **self._tail})] if wire or self._tail else []
+            wire["usageMetadata"] = {**encode_usage(self._usage), **self._tier}
+        return [dumps({**self._head, **wire, **self._tail})] if wire or self._tail else []
 
-    def _candidate(self, end: ChoiceEnd) -> dict[str, Json]:
-        content: dict[str, Json] = {"parts": [{"text": ""}], "role": "model"}
-        restore(content, end.message_extras, DIALECT)
-        wire: dict[str, Json] = {"content": content, "finishReason": encode_finish(end.finish), "index": end.choice}
+    def _end_candidate(self, end: ChoiceEnd) -> dict[str, Json]:
+        wire = self._held.pop(end.choice, None) or _candidate(end.choice, {"text": ""})
+        restore(wire["content"], end.message_extras, DIALECT)
+        wire["finishReason"] = encode_finish(end.finish)
         citations = encode_citations(self._texts.get(end.choice, ()))
         if citations is not None:
             wire["citationMetadata"] = citations
@@ -86,12 +90,18 @@ class StreamEncoder:
         kind = part.WhichOneof("kind")
         self._parts[key] = part
         self._pieces[key] = []
+        self._parted = True
         if kind == "text":
             self._texts.setdefault(start.choice, []).append(part)
-        if kind not in _STREAMED or _is_signed(part):
-            return []
-        self._sent.add(key)
-        return [self._chunk(start.choice, encode_part(part))] if _text(part) else []
+        chunks: list[bytes] = []
+        held = self._held.pop(start.choice, None)
+        if held is not None:
+            chunks.append(self._chunk(held))
+        if kind in _STREAMED and not _is_signed(part):
+            self._sent.add(key)
+            if _text(part):
+                chunks.append(self._chunk(_candidate(start.choice, encode_part(part))))
+        return chunks
 
     def _delta(self, delta: PartDelta) -> list[bytes]:
         key = (delta.choice, delta.index)
@@ -105,9 +115,8 @@ class StreamEncoder:
         if key not in self._sent:
             return []
         if part.WhichOneof("kind") == "reasoning":
-            return [self._chunk(delta.choice, {"text": delta.text, "thought": True})]
-        logprobs = encode_logprobs(delta.logprobs) if delta.logprobs else None
-        return [self._chunk(delta.choice, {"text": delta.text}, logprobs)]
+            return [self._chunk(_candidate(delta.choice, {"text": delta.text, "thought": True}))]
+        return [self._chunk(_candidate(delta.choice, {"text": delta.text}, delta.logprobs))]
 
     def _end_part(self, end: PartEnd) -> list[bytes]:
         key = (end.choice, end.index)
@@ -119,16 +128,25 @@ class StreamEncoder:
             # What only the end told, such as a signature, goes with an empty text.
             rest: dict[str, Json] = {"text": ""}
             restore(rest, end.part.extras, DIALECT)
-            return [self._chunk(end.choice, rest)] if len(rest) > 1 else []
-        logprobs = encode_logprobs(part.logprobs) if part.logprobs else None
+            return [self._chunk(_candidate(end.choice, rest))] if len(rest) > 1 else []
         wire = encode_part(part)
-        return [] if wire is None else [self._chunk(end.choice, wire, logprobs)]
+        if wire is None:
+            return []
+        candidate = _candidate(end.choice, wire, part.logprobs)
+        if part.WhichOneof("kind") == "text" and end.choice not in self._held:
+            self._held[end.choice] = candidate
+            return []
+        return [self._chunk(candidate)]
 
-    def _chunk(self, choice: int, part: Json, logprobs: Json = None) -> bytes:
-        candidate: dict[str, Json] = {"content": {"parts": [part], "role": "model"}, "index": choice}
-        if logprobs is not None:
-            candidate["logprobsResult"] = logprobs
+    def _chunk(self, candidate: dict[str, Json]) -> bytes:
         return dumps({"candidates": [candidate], **self._head})
+
+
+def _candidate(choice: int, part: Json, logprobs: Sequence[TokenLogprob] = ()) -> dict[str, Json]:
+    wire: dict[str, Json] = {"content": {"parts": [part], "role": "model"}, "index": choice}
+    if logprobs:
+        wire["logprobsResult"] = encode_logprobs(logprobs)
+    return wire
 
 
 def _is_signed(part: Part) -> bool:

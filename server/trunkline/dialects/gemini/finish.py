@@ -93,7 +93,8 @@ def decode_block(feedback: Json) -> Finish | None:
 
 
 def encode_finish(finish: Finish) -> str:
-    """The word: the provider's own where that is one of Gemini's."""
-    if finish.native_reason in _KNOWN:
-        return finish.native_reason
+    """The word: the provider's own where that is one of Gemini's, or may be one that is younger than this list."""
+    native = finish.native_reason
+    if native in _KNOWN or (finish.reason == chat_pb2.FINISH_REASON_OTHER and native.isupper()):
+        return native
     return _WORDS.get(finish.reason, "FINISH_REASON_UNSPECIFIED")

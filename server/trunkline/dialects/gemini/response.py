@@ -126,7 +126,7 @@ def encode_head(response: ChatResponse) -> dict[str, Json]:
 def _encode_candidate(choice: Choice) -> dict[str, Json]:
     message = choice.message
     parts = [encoded for part in message.parts if (encoded := encode_part(part)) is not None]
-    content: dict[str, Json] = {"parts": parts, "role": "model"}
+    content: dict[str, Json] = {"parts": parts, "role": "model"} if parts else {"role": "model"}
     restore(content, message.extras, DIALECT)
     wire: dict[str, Json] = {"content": content}
     if choice.HasField("finish"):
