@@ -18,7 +18,7 @@ from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import GatewayError, invalid_request, unsupported
 from trunkline.v1.content_pb2 import Part
 
-_KINDS: Final = frozenset({"text", "image", "document", "tool_use", "tool_result", "thinking", "redacted_thinking"})
+KINDS: Final = frozenset({"text", "image", "document", "tool_use", "tool_result", "thinking", "redacted_thinking"})
 """The types of block that the contract has a kind for."""
 
 
@@ -33,19 +33,22 @@ def decode_blocks(wire: Object, key: str, parts: Any) -> None:
         decode_block(item, parts)
 
 
-def decode_block(wire: Object, parts: Any) -> None:
-    """Read one block. A type that the contract has no kind for is carried verbatim."""
+def decode_block(wire: Object, parts: Any, *, carried: bool = True) -> None:
+    """Read one block. A type that the contract has no kind for is carried verbatim.
+
+    `carried` tells whether a client may have brought back what the gateway gave it for other dialects.
+    """
     kind = wire.fields.get("type")
     if type(kind) is not str:
         kind = wire.need_str("type")
-    if kind not in _KINDS or (kind in ("image", "document") and not is_media(wire)):
+    if kind not in KINDS or (kind in ("image", "document") and not is_media(wire)):
         part = parts.add()
         part.opaque.dialect = DIALECT
         part.opaque.json = text_of({"type": kind, **wire.fields})
         return
     wire.fields.pop("type", None)
     if kind in ("thinking", "redacted_thinking"):
-        _decode_reasoning(wire, kind, parts)
+        _decode_reasoning(wire, kind, parts, carried)
         return
     part = parts.add()
     match kind:
@@ -76,14 +79,14 @@ def decode_call(wire: Object, part: Part) -> None:
     call.arguments_json = text_of({} if arguments is None else arguments)
 
 
-def _decode_reasoning(wire: Object, kind: str, parts: Any) -> None:
+def _decode_reasoning(wire: Object, kind: str, parts: Any, carried: bool) -> None:
     key = "signature" if kind == "thinking" else "data"
     sealed = wire.fields.get(key)
     text = (wire.take_str("thinking") or "") if kind == "thinking" else ""
     part = Part()
     part.reasoning.text = text
     part.reasoning.redacted = kind == "redacted_thinking"
-    if isinstance(sealed, str) and is_packed(sealed):
+    if carried and isinstance(sealed, str) and is_packed(sealed):
         calls = {one.tool_call.id: one for one in parts if one.WhichOneof("kind") == "tool_call"}
         last = next((one for one in reversed(parts) if one.WhichOneof("kind") == "text"), None)
         if unpack(sealed, part, calls, last):

@@ -8,7 +8,7 @@ import msgspec
 
 from trunkline.dialects.anthropic.carry import pack
 from trunkline.dialects.anthropic.citations import encode_citation
-from trunkline.dialects.anthropic.content import decode_block
+from trunkline.dialects.anthropic.content import KINDS, decode_block
 from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.finish import decode_finish, encode_finish
 from trunkline.dialects.anthropic.media import encode_media
@@ -61,10 +61,12 @@ def drop_nulls(fields: dict[str, Json]) -> None:
 
 def decode_answer_block(wire: Object, message: Message) -> None:
     """Read one block of an answer."""
-    if not isinstance(wire.fields.get("type"), str):
+    kind = wire.fields.get("type")
+    if not isinstance(kind, str):
         wire.fields["type"] = "unknown"
-    drop_nulls(wire.fields)
-    decode_block(wire, message.parts)
+    elif kind in KINDS:
+        drop_nulls(wire.fields)
+    decode_block(wire, message.parts, carried=False)
 
 
 def encode_response(response: ChatResponse) -> dict[str, Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trunkline.dialects.anthropic.citations import decode_citation
-from trunkline.dialects.anthropic.content import decode_call
+from trunkline.dialects.anthropic.content import KINDS, decode_call
 from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.errors import decode_error
 from trunkline.dialects.anthropic.finish import decode_finish
@@ -137,9 +137,10 @@ class StreamDecoder:
         before = self._blocks.pop(number, None)
         if before is not None:
             events.extend(self._close(before))
-        drop_nulls(fields)
         kind = fields.get("type")
         block = self._blocks[number] = _Block(kind if isinstance(kind, str) else "unknown", fields)
+        if block.kind in KINDS:
+            drop_nulls(fields)
         wire = Object(fields, lenient=True)
         part = Part()
         match block.kind:
