@@ -67,13 +67,12 @@ async def bench(chosen: list[Case], rounds: int, seconds: float, calls: int) -> 
 
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        upstream = await stack.enter_async_context(role("upstream", back))
-        base = f"http://127.0.0.1:{upstream.port}/v1"
-        relay = await stack.enter_async_context(role("relay", front, base))
-        echo = await stack.enter_async_context(role("echo", front))
-        caller = await stack.enter_async_context(role("caller", front, base))
+        roles = {"upstream": await stack.enter_async_context(role("upstream", back))}
+        base = f"http://127.0.0.1:{roles['upstream'].port}/v1"
+        for name in ("relay", "echo", "grpc-relay", "caller"):
+            roles[name] = await stack.enter_async_context(role(name, front, base))
         server = await stack.enter_async_context(gateway(front, base, directory))
-        running = Bench(server, relay, echo, caller, upstream, Meter(os.getpid()))
+        running = Bench(server, roles, Meter(os.getpid()))
         await running.measure(chosen, rounds, seconds, tell)
         return memory(await running.remember(calls, tell)) if calls else None
 

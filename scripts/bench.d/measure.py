@@ -65,14 +65,15 @@ def cases() -> list[Case]:
 
 
 class Bench:
-    """The servers under load; `load` is the meter of the processes that make the load."""
+    """The servers under load; `own` is the meter of this process, which makes the load."""
 
-    def __init__(self, gateway: Gateway, relay: Role, echo: Role, caller: Role, upstream: Role, own: Meter) -> None:
+    def __init__(self, gateway: Gateway, roles: dict[str, Role], own: Meter) -> None:
         self._gateway = gateway
-        self._relay = relay
-        self._echo = echo
-        self._caller = caller
-        self._upstream = upstream
+        self._relay = roles["relay"]
+        self._echo = roles["echo"]
+        self._grpc_relay = roles["grpc-relay"]
+        self._caller = roles["caller"]
+        self._upstream = roles["upstream"]
         self._own = own
 
     async def measure(self, chosen: Sequence[Case], rounds: int, seconds: float, tell: Callable[[str], None]) -> None:
@@ -128,18 +129,19 @@ class Bench:
     async def _prepare(self, case: Case, stack: AsyncExitStack) -> None:
         """Give the case its runs: the gateway, what it is compared with, and the upstream alone."""
         targets: dict[str, tuple[Load, Meter]]
-        gateway, relay, echo, model, size = self._gateway, self._relay, self._echo, case.model, case.connections
+        gateway, model, size = self._gateway, case.model, case.connections
         if case.wire == "http":
             targets = {
                 "gateway": (HttpLoad(gateway.http_port, f"fake/{model}", size), gateway.meter),
-                "relay": (HttpLoad(relay.port, model, size), relay.meter),
+                "relay": (HttpLoad(self._relay.port, model, size), self._relay.meter),
             }
             if case.per == "call":
                 targets["direct"] = (HttpLoad(self._upstream.port, model, size), self._upstream.meter)
         else:
             targets = {
                 "gateway": (GrpcLoad(gateway.grpc_port, f"fake/{model}", size), gateway.meter),
-                "echo": (GrpcLoad(echo.port, model, size), echo.meter),
+                "echo": (GrpcLoad(self._echo.port, model, size), self._echo.meter),
+                "grpc-relay": (GrpcLoad(self._grpc_relay.port, model, size), self._grpc_relay.meter),
             }
             case.runs["caller"] = partial(self._call, model, size)
         for name, (load, meter) in targets.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from measure import Case, Cost
-from payload import grpc_events
+from payload import TOKENS, grpc_events
 
 AIM: Final = 1.5
 """The most that the gateway may cost, as a multiple of its baseline."""
@@ -106,29 +106,32 @@ def text(found: Sequence[Figure], remembered: Memory | None, warned: Sequence[st
 
 
 def _costs(case: Case) -> list[Figure]:
-    baseline: Callable[[dict[str, Cost]], float]
-    if case.wire == "http":
-        name, against = "HTTP", "relay"
-        baseline = lambda costs: costs["relay"].cpu  # noqa: E731
-    else:
-        name, against = "gRPC", "echo + upstream call"
-        baseline = lambda costs: costs["echo"].cpu + costs["caller"].cpu  # noqa: E731
-    pairs = [(costs["gateway"].cpu, baseline(costs)) for costs in case.rounds]
+    """The processor time beside the baseline of the aim and, over gRPC, beside what joins its two halves."""
     if case.per == "call":
-        return [_figure(case.name, f"CPU of a call, {name} / {against}", pairs, aimed=True)]
-    kind = "in one burst" if case.model == "burst" else "paced"
-    streams = _figure(case.name, f"CPU of a stream of 100 chunks {kind}, {name} / {against}", pairs, aimed=True)
-    if case.wire == "http":
-        return [streams]
-    pairs = [(gateway / MESSAGES, base / MESSAGES) for gateway, base in pairs]
-    return [_figure(case.name, f"CPU of a streamed message, {kind}, {name} / {against}", pairs, aimed=True)]
+        what, parts = "a call", 1
+    else:
+        kind = "in one burst" if case.model == "burst" else "paced"
+        what, parts = (
+            (f"a stream of {TOKENS} chunks, {kind}", 1)
+            if case.wire == "http"
+            else (f"a streamed message, {kind}", MESSAGES)
+        )
+    against = {("relay",): True} if case.wire == "http" else {("echo", "caller"): True, ("grpc-relay",): False}
+    found = []
+    for names, aimed in against.items():
+        pairs = [
+            (costs["gateway"].cpu / parts, sum(costs[name].cpu for name in names) / parts) for costs in case.rounds
+        ]
+        wire = "HTTP" if case.wire == "http" else "gRPC"
+        found.append(_figure(case.name, f"CPU of {what}: {wire} / {' + '.join(names)}", pairs, aimed=aimed))
+    return found
 
 
 def _latency(case: Case, what: str, of: Callable[[Cost], float]) -> Figure:
     pairs = [
         (of(costs["gateway"]) - of(costs["direct"]), of(costs["relay"]) - of(costs["direct"])) for costs in case.rounds
     ]
-    return _figure(case.name, f"{what}, HTTP / relay", pairs, aimed=False)
+    return _figure(case.name, f"{what}: HTTP / relay", pairs, aimed=False)
 
 
 def _figure(name: str, what: str, pairs: Sequence[tuple[float, float]], *, aimed: bool) -> Figure:

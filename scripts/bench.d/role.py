@@ -10,11 +10,12 @@ import msgspec
 import upstream
 import uvloop
 from caller import Caller
+from grpc_relay import GrpcRelay
 from relay import Relay
 
 
 async def play(role: str, base: str) -> None:
-    """Be the upstream, the relay, the echo or the caller; `base` is the URL of the upstream."""
+    """Be the upstream, a relay, the echo or the caller; `base` is the URL of the upstream."""
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     match role:
@@ -29,10 +30,17 @@ async def play(role: str, base: str) -> None:
             await lines.read()
             await runner.cleanup()
         case "echo":
-            port, grpc_server = await echo.serve()
+            port, grpc_server = await echo.serve(echo.Echo())
             _tell(port)
             await lines.read()
             await grpc_server.stop(0)
+        case "grpc-relay":
+            joined = GrpcRelay(base)
+            port, grpc_server = await echo.serve(joined)
+            _tell(port)
+            await lines.read()
+            await grpc_server.stop(0)
+            await joined.close()
         case "caller":
             caller = Caller(base)
             _tell(0)
