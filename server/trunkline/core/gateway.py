@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 from trunkline.call import Attempt, Call
@@ -42,15 +42,13 @@ class Gateway:
         self._resolve = resolve
         self._models = models
         self._limits = limits
-        self._running = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._running = _Running()
 
     async def chat(self, request: ChatRequest, call: Call) -> ChatResponse:
         """Answer `request` in one message."""
         call.operation = "chat"
         targets = self._plan(request, call)
-        async with self._busy():
+        with self._running:
             for last, target in _with_last(targets):
                 attempt = _attempt(call, target)
                 try:
@@ -79,7 +77,7 @@ class Gateway:
         """
         call.operation = "stream_chat"
         targets = self._plan(request, call)
-        async with self._busy():
+        with self._running:
             for last, target in _with_last(targets):
                 attempt = _attempt(call, target)
                 try:
@@ -119,23 +117,30 @@ class Gateway:
 
     async def drained(self) -> None:
         """Wait until no call is running."""
-        await self._idle.wait()
+        await self._running.none.wait()
 
     def _plan(self, request: ChatRequest, call: Call) -> Sequence[Target]:
         call.model = request.model
         check(request, self._limits)
         return self._resolve(request.model)
 
-    @asynccontextmanager
-    async def _busy(self) -> AsyncIterator[None]:
-        self._running += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._idle.set()
+
+class _Running:
+    """Counts the calls that are within it; `none` is set while there is none."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self.none = asyncio.Event()
+        self.none.set()
+
+    def __enter__(self) -> None:
+        self._count += 1
+        self.none.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self._count -= 1
+        if not self._count:
+            self.none.set()
 
 
 async def _watch(

@@ -64,7 +64,8 @@ class OpenAISurface:
         try:
             async with aclosing(gateway.stream_chat(request, call)) as batches:
                 async for batch in batches:
-                    out.add_headers(call_headers(call))
+                    if not out.begun:
+                        out.add_headers(call_headers(call))
                     chunks = [chunk for event in batch for chunk in encoder.feed(event)]
                     if chunks:
                         await out.write(frames(chunks))
