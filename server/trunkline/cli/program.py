@@ -45,7 +45,10 @@ def run(arguments: Sequence[str]) -> int:
     command = cast(Command, import_module(f"trunkline.cli.{name.replace('-', '_')}"))
     args = _parser(name, command).parse_args(arguments)
     try:
-        return command.run(args)
+        status = command.run(args)
+        # What is still buffered fails here rather than when the interpreter ends.
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -131,8 +131,8 @@ class ProviderConfig(Section):
     )
     options: dict[Text, Text] = Field(
         default_factory=dict,
-        description="What the kind alone knows, by name. `vertex`: `project`, `location` and `credentials`, the file of "
-        "a service account or of another Google credential.",
+        description="What the kind alone knows, by name. `vertex`: `project`, `location` and `credentials`, the file "
+        "of a service account or of another Google credential.",
     )
 
 

@@ -52,7 +52,8 @@ class Grammar:
                     raise _illegal(f"`part_delta` of part {delta.index}, which is not open")
                 given = delta.WhichOneof("delta")
                 if given is not None and given != extends:
-                    raise _illegal(f"`part_delta` with `{given}` for part {delta.index}, which takes {extends or 'nothing'}")
+                    takes = extends or "nothing"
+                    raise _illegal(f"`part_delta` with `{given}` for part {delta.index}, which takes {takes}")
             case "part_start":
                 start = event.part_start
                 choice = self._running(start.choice)
