@@ -27,7 +27,6 @@ class AnthropicProvider(HttpProvider):
     models_path = _MODELS
 
     native_choices = False
-    """Whether the server writes several answers to one request."""
 
     def __init__(self, name: str, transport: Transport, headers: Mapping[str, str], models: Sequence[str] = ()) -> None:
         super().__init__(name, transport, {"anthropic-version": _VERSION, **headers}, models)

@@ -10,13 +10,15 @@ from trunkline.core.provider import Provider
 from trunkline.dialects.openai.profile import Profile
 from trunkline.providers import anthropic, cohere, gemini, vertex
 from trunkline.providers.aiohttp_transport import AiohttpTransport
+from trunkline.providers.choices import Choices
 from trunkline.providers.compatible import PRESETS, Preset
+from trunkline.providers.http import HttpProvider
 from trunkline.providers.openai import OpenAIProvider
 from trunkline.providers.sim.transport import SimTransport
 
 
-def _compatible(preset: Preset) -> Callable[[str, ProviderConfig], Provider]:
-    def make(name: str, config: ProviderConfig) -> Provider:
+def _compatible(preset: Preset) -> Callable[[str, ProviderConfig], HttpProvider]:
+    def make(name: str, config: ProviderConfig) -> HttpProvider:
         base_url = str(config.base_url) if config.base_url is not None else preset.base_url
         if not base_url:
             raise ValueError(f"`providers.{name}.base_url` is required for the kind `{config.kind}`.")
@@ -31,11 +33,11 @@ def _compatible(preset: Preset) -> Callable[[str, ProviderConfig], Provider]:
     return make
 
 
-def _sim(name: str, config: ProviderConfig) -> Provider:
+def _sim(name: str, config: ProviderConfig) -> HttpProvider:
     return OpenAIProvider(name, SimTransport(), {}, Profile(), config.models)
 
 
-_MAKERS: Final[dict[str, Callable[[str, ProviderConfig], Provider]]] = {
+_MAKERS: Final[dict[str, Callable[[str, ProviderConfig], HttpProvider]]] = {
     **{kind: _compatible(preset) for kind, preset in PRESETS.items()},
     "anthropic": anthropic.make,
     "cohere": cohere.make,
@@ -51,4 +53,14 @@ KINDS: Final = frozenset(_MAKERS)
 def build_providers(configs: Mapping[str, ProviderConfig]) -> dict[str, Provider]:
     """Make each provider; nothing is connected yet. Raises `ValueError`, naming the setting, where one lacks what its
     kind needs."""
-    return {name: _MAKERS[config.kind](name, config) for name, config in configs.items()}
+    return {name: _build(name, config) for name, config in configs.items()}
+
+
+def _build(name: str, config: ProviderConfig) -> Provider:
+    provider = make_provider(name, config)
+    return provider if provider.native_choices else Choices(provider)
+
+
+def make_provider(name: str, config: ProviderConfig) -> HttpProvider:
+    """One provider, without what makes up for what it cannot do. Raises `ValueError` as `build_providers`."""
+    return _MAKERS[config.kind](name, config)

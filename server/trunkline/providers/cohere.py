@@ -23,7 +23,6 @@ class CohereProvider(HttpProvider):
     models_path = "/v1/models?endpoint=chat&page_size=1000"
 
     native_choices = False
-    """Whether the server writes several answers to one request."""
 
     def path(self, model: str, *, stream: bool) -> str:
         return "/v2/chat"

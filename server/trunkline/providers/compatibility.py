@@ -11,7 +11,7 @@ from trunkline.call import Loss
 from trunkline.config.model import ProviderConfig
 from trunkline.dialects.wire import dumps
 from trunkline.errors import GatewayError
-from trunkline.providers.build import KINDS, build_providers
+from trunkline.providers.build import KINDS, make_provider
 from trunkline.providers.http import HttpProvider
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline.v1.chat_pb2 import ChatRequest
@@ -121,12 +121,9 @@ PROBES: Final[dict[str, Callable[[ChatRequest], None]]] = {
 
 
 def provider_of(kind: str) -> HttpProvider:
-    config = ProviderConfig.model_validate(
-        {"kind": kind, "api_key": "none", "base_url": "http://127.0.0.1:9", "timeout": 1}
-    )
-    provider = build_providers({kind: config})[kind]
-    assert isinstance(provider, HttpProvider)  # noqa: S101 - every kind is one
-    return provider
+    """A provider of the kind, which is never called."""
+    settings = {"kind": kind, "api_key": "none", "base_url": "http://127.0.0.1:9"}
+    return make_provider(kind, ProviderConfig.model_validate(settings))
 
 
 def answer(provider: HttpProvider, model: str, probe: Callable[[ChatRequest], None]) -> str:
@@ -141,10 +138,12 @@ def answer(provider: HttpProvider, model: str, probe: Callable[[ChatRequest], No
         wire = dumps(provider.encode_request(request, model, losses))
     except GatewayError:
         return "refused"
+    if request.choice_count and not provider.native_choices:
+        return "parallel"
     if losses:
         return losses[0].kind.value
     if wire == without:
-        return "parallel" if request.choice_count and not getattr(provider, "native_choices", True) else "ignored"
+        return "ignored"
     return "yes"
 
 

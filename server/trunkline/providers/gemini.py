@@ -30,9 +30,6 @@ _VERSIONED: Final = re.compile(r"(.*)/(v\d+(?:(?:alpha|beta)\d*)?)")
 class GeminiProvider(HttpProvider):
     """One server. `prefix` is what stands before the name of a model in a path."""
 
-    native_choices = True
-    """Whether the server writes several answers to one request."""
-
     def __init__(
         self,
         name: str,

@@ -62,6 +62,9 @@ class Reader(Protocol):
 class HttpProvider:
     """One provider. A dialect subclasses it and says how its requests and answers are written."""
 
+    native_choices = True
+    """Whether the provider writes several answers to one request; several calls are made where it does not."""
+
     models_path = "/models"
     """Where the provider lists its models, below the base URL."""
 
