@@ -172,6 +172,13 @@ def test_usage_is_told_at_the_start_and_at_the_end() -> None:
     assert (last.input_tokens, last.output_tokens) == (3, 5)
 
 
+def test_padding_is_no_content() -> None:
+    """Anthropic pads its JSON with spaces in front of the last brace."""
+    decoder = StreamDecoder()
+    events = [event for data in (START, ended(), STOP) for event in decoder.feed(dumps(data)[:-1] + b"        }")]
+    assert whole(events) == play(START, ended(), STOP)
+
+
 def test_null_counts_do_not_erase() -> None:
     """A count that the end gives as null is the one that the start gave."""
     usage = {"input_tokens": None, "cache_read_input_tokens": None, "output_tokens": 9}
