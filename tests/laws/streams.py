@@ -52,7 +52,7 @@ def same(response: ChatResponse) -> ChatResponse:
 def _sort(message: ProtoMessage) -> None:
     for descriptor, value in message.ListFields():
         if descriptor.name == "extras":
-            for dialect, text in value.items():
+            for dialect, text in list(value.items()):
                 value[dialect] = text_of(_sorted(loads(text)))
         elif descriptor.type == descriptor.TYPE_MESSAGE:
             for inner in value if descriptor.is_repeated else (value,):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, TypeAlias
@@ -20,6 +21,8 @@ _DEPTH = 256
 
 _MOST_NUMBER = sys.float_info.max
 """The greatest number that a double holds; an integer can be greater."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -84,21 +87,13 @@ def _well_formed(value: Json) -> Json:
     """`value` with every lone surrogate replaced by U+FFFD, as UTF-8 has no form for it."""
     match value:
         case str():
-            return value.encode("utf-8", "replace").decode() if not _is_utf8(value) else value
+            return _SURROGATES.sub("\ufffd", value)
         case dict():
             return {_well_formed(key): _well_formed(item) for key, item in value.items()}
         case list():
             return [_well_formed(item) for item in value]
         case _:
             return value
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def dumps(value: Json) -> bytes:

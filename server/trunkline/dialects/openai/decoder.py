@@ -8,7 +8,7 @@ from trunkline.dialects.openai.choice import Choice
 from trunkline.dialects.openai.content import DIALECT
 from trunkline.dialects.openai.errors import decode_error
 from trunkline.dialects.openai.merge import merge_rest
-from trunkline.dialects.openai.response import decode_head
+from trunkline.dialects.openai.response import decode_head, failed_choice
 from trunkline.dialects.openai.usage import decode_usage
 from trunkline.dialects.wire import Json, Object, dumps, loads, text_of
 from trunkline.errors import provider_failed
@@ -152,9 +152,7 @@ class StreamDecoder:
         finish = wire.take_str("finish_reason")
         native = wire.take_str("native_finish_reason")
         if finish == "error":
-            raise decode_error(
-                200, {}, dumps({"error": wire.take("error") or "The provider ended the answer with an error."})
-            )
+            raise failed_choice(wire)
         if finish:
             choice.finish, choice.native = finish, native
         rest = wire.rest()

@@ -69,6 +69,10 @@ _CONTEXT: Final = re.compile(r"maximum context length|context window|context len
 """How servers without a code of their own say that a conversation is too long."""
 
 
+_KEY: Final = re.compile(r"(?:incorrect|invalid) api key|api key not valid", re.IGNORECASE)
+"""How xAI and Gemini, which answer with status 400, say that the key is wrong."""
+
+
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
     """Read an error: the body of a failed call, or, with status 200, a chunk of a stream that holds one.
 
@@ -146,8 +150,11 @@ def _reason(status: int, kind: str, code: str, message: str) -> ErrorReason.Valu
     known = known or _BY_STATUS.get(status) or _BY_TYPE.get(kind.lower()) or _BY_TYPE.get(code.lower())
     if status == 429 and known not in (errors_pb2.ERROR_REASON_QUOTA_EXCEEDED, None):
         known = errors_pb2.ERROR_REASON_RATE_LIMITED
-    if known == errors_pb2.ERROR_REASON_INVALID_REQUEST and _CONTEXT.search(message):
-        return errors_pb2.ERROR_REASON_CONTEXT_LENGTH_EXCEEDED
+    if known == errors_pb2.ERROR_REASON_INVALID_REQUEST:
+        if _CONTEXT.search(message):
+            return errors_pb2.ERROR_REASON_CONTEXT_LENGTH_EXCEEDED
+        if _KEY.search(message):
+            return errors_pb2.ERROR_REASON_PROVIDER_UNAUTHENTICATED
     return known or errors_pb2.ERROR_REASON_PROVIDER_FAILED
 
 

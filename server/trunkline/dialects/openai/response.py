@@ -6,6 +6,7 @@ import hashlib
 
 from trunkline.dialects.openai.calls import encode_answered_call, encode_function
 from trunkline.dialects.openai.content import DIALECT, decode_part, encode_opaque
+from trunkline.dialects.openai.errors import decode_error
 from trunkline.dialects.openai.extra_content import put_block, put_foreign
 from trunkline.dialects.openai.finish import decode_finish, encode_finish
 from trunkline.dialects.openai.logprobs import decode_logprobs, encode_logprobs
@@ -13,7 +14,8 @@ from trunkline.dialects.openai.media import encode_media
 from trunkline.dialects.openai.message import decode_assistant
 from trunkline.dialects.openai.reasoning import encode_details
 from trunkline.dialects.openai.usage import decode_usage, encode_usage
-from trunkline.dialects.wire import Json, Object, restore
+from trunkline.dialects.wire import Json, Object, dumps, restore
+from trunkline.errors import GatewayError
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatResponse, Choice
 from trunkline.v1.content_pb2 import Message
@@ -56,6 +58,8 @@ def _decode_choice(wire: Object, choice: Choice, position: int, response_id: str
     _decode_choice_logprobs(wire, choice.message)
     word = wire.take_str("finish_reason")
     native = wire.take_str("native_finish_reason")
+    if word == "error":
+        raise failed_choice(wire)
     calls = any(part.WhichOneof("kind") == "tool_call" for part in choice.message.parts)
     choice.finish.CopyFrom(decode_finish(word or "", native=native, calls=calls))
     wire.keep(choice.extras, DIALECT)
@@ -71,6 +75,12 @@ def _decode_answer(wire: Object, message: Message) -> None:
     for item in wire.take_objects("images"):
         decode_part(item, message.parts.add())
     wire.keep(message.extras, DIALECT)
+
+
+def failed_choice(wire: Object) -> GatewayError:
+    """Why a choice ended with the reason `error`, as Mistral and OpenRouter say."""
+    told = wire.take("error") or "The provider ended the answer with an error."
+    return decode_error(200, {}, dumps({"error": told}))
 
 
 def name_calls(calls: Json, response_id: str, choice: int) -> None:
