@@ -8,7 +8,7 @@ from typing import Final
 from trunkline.config.model import ProviderConfig
 from trunkline.core.provider import Provider
 from trunkline.dialects.openai.profile import Profile
-from trunkline.providers import anthropic, cohere, gemini, vertex
+from trunkline.providers import anthropic, cohere, gemini, responses, vertex
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.choices import Choices
 from trunkline.providers.compatible import PRESETS, Preset
@@ -43,6 +43,8 @@ _MAKERS: Final[dict[str, Callable[[str, ProviderConfig], HttpProvider]]] = {
     "cohere": cohere.make,
     "gemini": gemini.make,
     "vertex": vertex.make,
+    "openai": responses.make_openai,
+    "openai-responses": responses.make,
     "sim": _sim,
 }
 

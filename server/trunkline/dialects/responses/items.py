@@ -1,0 +1,166 @@
+"""Turns of the contract, as the items of a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from trunkline.dialects.ids import made_id
+from trunkline.dialects.responses.content import encode_input, encode_opaque, encode_output, restore_part
+from trunkline.dialects.responses.extras import DIALECT, ITEM, own
+from trunkline.dialects.responses.reasoning import encode_reasoning
+from trunkline.dialects.responses.tools import short_name
+from trunkline.dialects.responses.turns import CALLS, RESULTS
+from trunkline.dialects.responses.writing import Writing
+from trunkline.dialects.wire import Json, restore
+from trunkline.errors import unsupported
+from trunkline.v1 import content_pb2
+from trunkline.v1.content_pb2 import Message, Part
+
+_NAMES: Final[dict[int, str]] = {
+    content_pb2.ROLE_SYSTEM: "system",
+    content_pb2.ROLE_DEVELOPER: "developer",
+    content_pb2.ROLE_USER: "user",
+    content_pb2.ROLE_TOOL: "user",
+}
+
+_MESSAGE: Final = frozenset({"text", "refusal"})
+"""The kinds of part that stand in a message of the assistant."""
+
+
+def encode_messages(messages: Sequence[Message], to: Writing, begin: int = 0) -> list[Json]:
+    """Write the conversation, from the message `begin` on."""
+    items: list[Json] = []
+    for index in range(begin, len(messages)):
+        message = messages[index]
+        path = f"messages[{index}]"
+        if message.name:
+            to.lose(f"{path}.name")
+        if message.role == content_pb2.ROLE_ASSISTANT:
+            _encode_assistant(message, items, to, path)
+        else:
+            _encode_turn(message, items, to, path)
+    return items
+
+
+def _encode_turn(message: Message, items: list[Json], to: Writing, path: str) -> None:
+    said: list[Part] = []
+    for index, part in enumerate(message.parts):
+        kind = part.WhichOneof("kind")
+        if kind == "tool_result":
+            items.append(_encode_result(part, to, path))
+        elif kind == "opaque" and message.role == content_pb2.ROLE_TOOL:
+            block = encode_opaque(part, to, path)
+            if block is not None:
+                items.append(block)
+        elif kind == "reasoning" or kind == "tool_call":
+            raise unsupported(f"`{path}.parts[{index}]` cannot stand in this message.", path)
+        else:
+            said.append(part)
+    if said:
+        content = encode_input(said, to, path)
+        if content != []:
+            wire: dict[str, Json] = {"role": _NAMES.get(message.role, "user"), "content": content}
+            _restore_message(wire, message)
+            items.append(wire)
+
+
+def _restore_message(wire: dict[str, Json], message: Message) -> None:
+    if message.extras:
+        item = own(message.extras).get(ITEM)
+        restore(wire, message.extras, DIALECT)
+        wire.pop(ITEM, None)
+        if isinstance(item, dict):
+            wire.update(item)
+
+
+def _encode_result(part: Part, to: Writing, path: str) -> dict[str, Json]:
+    result = part.tool_result
+    given = result.tool_call_id
+    if not given and to.unnamed.get(result.name):
+        given = to.unnamed[result.name].popleft()
+    kind = RESULTS[1] if given in to.custom else RESULTS[0]
+    if result.failed:
+        to.lose(f"{path}.is_error")
+    wire: dict[str, Json] = {"type": kind, "call_id": given, "output": encode_input(result.parts, to, path) or ""}
+    if part.extras:
+        item = own(part.extras).get(ITEM)
+        restore_part(wire, part)
+        if isinstance(item, dict):
+            wire.update(item)
+    return wire
+
+
+def _encode_assistant(message: Message, items: list[Json], to: Writing, path: str) -> None:
+    open_message: dict[str, Json] | None = None
+    messages: list[dict[str, Json]] = []
+    for index, part in enumerate(message.parts):
+        kind = part.WhichOneof("kind")
+        kept = own(part.extras) if DIALECT in part.extras else {}
+        item = kept.get(ITEM)
+        if kind in _MESSAGE or (kind == "opaque" and ITEM in kept):
+            if open_message is None or item is not None:
+                open_message = {"role": "assistant", "content": [], **(item if isinstance(item, dict) else {})}
+                if "id" in open_message:
+                    open_message.setdefault("type", "message")
+                items.append(open_message)
+                messages.append(open_message)
+            block = encode_opaque(part, to, path) if kind == "opaque" else encode_output(part)
+            if block is not None:
+                open_message["content"].append(block)
+            continue
+        open_message = None
+        match kind:
+            case "tool_call":
+                items.append(_encode_call(part, item, to, f"{path}.parts[{index}]"))
+            case "reasoning":
+                # The reasoning of other dialects goes back to its origin alone.
+                if DIALECT in part.extras:
+                    items.append(encode_reasoning(part))
+            case "opaque":
+                block = encode_opaque(part, to, path)
+                if block is not None:
+                    items.append(block)
+            case "tool_result":
+                items.append(_encode_result(part, to, path))
+            case _:
+                raise unsupported(f"`{path}.parts[{index}]` is a {kind}, which the assistant cannot say.", path)
+    for wire in messages:
+        if not wire["content"]:
+            items.remove(wire)
+        elif "id" not in wire:
+            _shorten(wire)
+
+
+def _shorten(message: dict[str, Json]) -> None:
+    """Write a message that was no item of an answer as callers write it: without empty arrays, as text where it is one
+    text alone."""
+    for part in message["content"]:
+        for key in ("annotations", "logprobs"):
+            if part.get(key) == []:
+                del part[key]
+    match message["content"]:
+        case [{"type": "output_text", "text": text, **rest}] if not rest:
+            message["content"] = text
+
+
+def _encode_call(part: Part, item: Json, to: Writing, path: str) -> dict[str, Json]:
+    call = part.tool_call
+    kept: dict[str, Json] = item if isinstance(item, dict) else {}
+    kind = kept.get("type", "function_call")
+    if kind not in CALLS:
+        kind = "function_call"
+    given = call.id
+    if not given:
+        given = made_id("call_", path)
+        to.unnamed[call.name].append(given)
+    if kind != "function_call":
+        to.custom.add(given)
+    name = call.name
+    if isinstance(kept.get("namespace"), str):
+        name = short_name(kept["namespace"], name)
+    wire: dict[str, Json] = {"type": kind, "call_id": given, "name": name, CALLS[kind]: call.arguments_json}
+    if part.extras:
+        restore_part(wire, part)
+        wire = {**kept, **wire}
+    return wire

@@ -1,0 +1,172 @@
+"""The tools of a request, and the choice among them.
+
+A `namespace` holds tools of its own. Each becomes a tool of the contract, under a name that holds both names, so that
+other providers can offer it; the namespace is put together again on the way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own
+from trunkline.dialects.responses.writing import Writing
+from trunkline.dialects.wire import Json, Object, loads, raw, text_of
+from trunkline.errors import invalid_request
+from trunkline.v1 import chat_pb2
+from trunkline.v1.chat_pb2 import ChatRequest, Tool, ToolChoice
+
+_MODES: Final[dict[str, ToolChoice.Mode.ValueType]] = {
+    "auto": chat_pb2.ToolChoice.MODE_AUTO,
+    "none": chat_pb2.ToolChoice.MODE_NONE,
+    "required": chat_pb2.ToolChoice.MODE_REQUIRED,
+}
+_MODE_NAMES: Final[dict[int, str]] = {mode: name for name, mode in _MODES.items()}
+
+
+def flat_name(namespace: str, name: str) -> str:
+    """The name of a tool of a namespace where there are no namespaces."""
+    return f"{namespace.rstrip('_')}__{name}"
+
+
+def short_name(namespace: str, name: str) -> str:
+    """The name within its namespace of the tool that `flat_name` named."""
+    return name.removeprefix(flat_name(namespace, ""))
+
+
+def namespaces(tools: Iterable[Tool]) -> dict[str, str]:
+    """The flat name of each tool that stands in a namespace -> that namespace."""
+    found: dict[str, str] = {}
+    for tool in tools:
+        namespace = _namespace(tool)
+        if namespace is not None:
+            found[tool.function.name] = namespace["name"]
+    return found
+
+
+def _namespace(tool: Tool) -> dict[str, Json] | None:
+    if DIALECT not in tool.extras:
+        return None
+    item = own(tool.extras).get(ITEM)
+    namespace = item.get("namespace") if isinstance(item, dict) else None
+    return namespace if isinstance(namespace, dict) and isinstance(namespace.get("name"), str) else None
+
+
+def decode_tools(wire: Object, request: ChatRequest) -> None:
+    """Read `tools`."""
+    for tool in wire.take_objects("tools"):
+        kind = tool.fields.get("type")
+        if kind == "function":
+            _decode_function(tool, request.tools.add(), {})
+        elif kind == "namespace" and _is_plain(tool.fields):
+            name = tool.need_str("name")
+            inner = list(tool.take_objects("tools"))
+            tool.take("type")
+            for one in inner:
+                function = request.tools.add()
+                _decode_function(one, function, {"namespace": {"name": name, **tool.fields}})
+                function.function.name = flat_name(name, function.function.name)
+        else:
+            tool.fields["type"] = tool.need_str("type")
+            native = request.tools.add().native
+            native.dialect = DIALECT
+            native.json = text_of(tool.fields)
+
+
+def _is_plain(namespace: Mapping[str, Json]) -> bool:
+    tools = namespace.get("tools")
+    return (
+        isinstance(tools, list)
+        and bool(tools)
+        and all(isinstance(tool, dict) and tool.get("type") == "function" for tool in tools)
+    )
+
+
+def _decode_function(wire: Object, tool: Tool, item: dict[str, Json]) -> None:
+    wire.take("type")
+    tool.function.name = wire.need_str("name")
+    tool.function.description = wire.take_str("description") or ""
+    parameters = wire.take_object("parameters")
+    if parameters is not None:
+        tool.function.parameters_json = text_of(parameters.fields)
+        parameters.fields = {}
+    strict = wire.take_bool("strict")
+    if strict is None:
+        # Where it is absent the API decides by itself, which is not what the other formats mean by it.
+        item = {**item, "strict": None}
+    else:
+        tool.function.strict = strict
+    keep(wire, tool.extras, item or ...)
+
+
+def encode_tools(tools: Iterable[Tool], to: Writing) -> list[Json]:
+    """Write `tools`. A tool that another provider runs is left out, and noted."""
+    wires: list[Json] = []
+    last: dict[str, Json] | None = None
+    for index, tool in enumerate(tools):
+        if tool.HasField("cache"):
+            to.lose("cache_control")
+        if tool.WhichOneof("kind") == "native":
+            if tool.native.dialect == DIALECT:
+                wires.append(loads(tool.native.json))
+            else:
+                block = loads(tool.native.json)
+                kind = block.get("type") if isinstance(block, dict) else None
+                to.lose(f"tools[{index}].{kind or tool.native.dialect}")
+            last = None
+            continue
+        namespace = _namespace(tool)
+        wire = _encode_function(tool, f"tools[{index}]")
+        if namespace is None:
+            wires.append(wire)
+        else:
+            wire["name"] = short_name(namespace["name"], tool.function.name)
+            if namespace != last:
+                wires.append({"type": "namespace", **namespace, "tools": []})
+            wires[-1]["tools"].append(wire)
+        last = namespace
+    return wires
+
+
+def _encode_function(tool: Tool, path: str) -> dict[str, Json]:
+    function = tool.function
+    wire: dict[str, Json] = {"type": "function", "name": function.name}
+    if function.description:
+        wire["description"] = function.description
+    wire["parameters"] = (
+        raw(function.parameters_json, f"{path}.function.parameters_json")
+        if function.parameters_json
+        else {"type": "object", "properties": {}}
+    )
+    kept = own(tool.extras) if tool.extras else {}
+    item = kept.pop(ITEM, None)
+    if function.HasField("strict"):
+        wire["strict"] = function.strict
+    elif not (isinstance(item, dict) and "strict" in item):
+        wire["strict"] = False
+    return {**kept, **wire}
+
+
+def decode_choice(wire: Object, request: ChatRequest) -> None:
+    """Read `tool_choice`. A form that the contract does not model, such as a choice among several, stays."""
+    choice = wire.fields.get("tool_choice")
+    if isinstance(choice, str) and choice in _MODES:
+        del wire.fields["tool_choice"]
+        request.tool_choice.mode = _MODES[choice]
+    elif isinstance(choice, dict):
+        if choice.get("type") == "function" and choice.keys() == {"type", "name"}:
+            inner = wire.take_object("tool_choice")
+            if inner is not None:
+                inner.take("type")
+                request.tool_choice.name = inner.need_str("name")
+    elif choice is not None:
+        names = ", ".join(f"`{name}`" for name in _MODES)
+        raise invalid_request(f"`tool_choice` must be one of {names} or an object.", "tool_choice")
+
+
+def encode_choice(choice: ToolChoice, wire: dict[str, Json]) -> None:
+    """Write `tool_choice`."""
+    if choice.WhichOneof("choice") == "name":
+        wire["tool_choice"] = {"type": "function", "name": choice.name}
+    elif choice.mode in _MODE_NAMES:
+        wire["tool_choice"] = _MODE_NAMES[choice.mode]

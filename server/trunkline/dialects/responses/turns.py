@@ -1,0 +1,170 @@
+"""The items of a conversation, as turns of the contract.
+
+What the assistant wrote between two words of others is one turn, as every other format has it; each item can still be
+told from its neighbours, so that the way back gives the same items.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from trunkline.dialects.responses.carry import unload, unpack
+from trunkline.dialects.responses.content import decode_content, decode_said
+from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own, take_item
+from trunkline.dialects.responses.reasoning import decode_reasoning
+from trunkline.dialects.responses.tools import flat_name
+from trunkline.dialects.wire import Json, Object, text_of
+from trunkline.errors import invalid_request
+from trunkline.v1 import content_pb2
+from trunkline.v1.chat_pb2 import ChatRequest
+from trunkline.v1.content_pb2 import Message, Part, Role
+
+_ROLES: Final[dict[str, Role.ValueType]] = {
+    "system": content_pb2.ROLE_SYSTEM,
+    "developer": content_pb2.ROLE_DEVELOPER,
+    "user": content_pb2.ROLE_USER,
+    "assistant": content_pb2.ROLE_ASSISTANT,
+}
+
+CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+"""The types of item that call a tool of the caller's -> what they call it with."""
+
+RESULTS: Final = ("function_call_output", "custom_tool_call_output")
+"""The types of item that hold what such a call returned."""
+
+
+class Turns:
+    """Reads items one by one into the messages of a request.
+
+    `stateful` tells that the conversation goes on from one that the provider keeps. Then a result may answer a call
+    that is not here; only that provider can read it, so it is carried verbatim.
+    """
+
+    def __init__(self, request: ChatRequest, *, stateful: bool) -> None:
+        self._messages = request.messages
+        self._stateful = stateful
+        self._calls: set[str] = set()
+        self._after_message = False
+
+    def add(self, wire: Object) -> None:
+        """Read the next item. Raises `GatewayError` (INVALID_REQUEST), naming the field."""
+        kind = wire.fields.get("type")
+        if kind is None and "role" in wire.fields:
+            kind = "message"
+        match kind:
+            case "message":
+                self._message(wire)
+                return
+            case "reasoning":
+                parts = self._assistant().parts
+                cargo = unpack(wire.fields.get("encrypted_content"))
+                if cargo is None:
+                    decode_reasoning(wire, parts.add())
+                else:
+                    carried = Part()
+                    decode_reasoning(wire, carried)
+                    unload(cargo, carried.reasoning.text, parts)
+            case "function_call" | "custom_tool_call":
+                part = self._assistant().parts.add()
+                decode_call(wire, part)
+                kept = own(part.extras).get(ITEM)
+                if isinstance(kept, dict) and isinstance(kept.get("namespace"), str):
+                    part.tool_call.name = flat_name(kept["namespace"], part.tool_call.name)
+                self._calls.add(part.tool_call.id)
+            case "function_call_output" | "custom_tool_call_output":
+                self._result(wire, kind)
+            case _:
+                name = wire.need_str("type")
+                wire.fields["type"] = name
+                self._opaque(wire, name)
+        self._after_message = False
+
+    def _assistant(self) -> Message:
+        """The turn of the assistant that is being read: the last one, or a new one."""
+        if self._messages and self._messages[-1].role == content_pb2.ROLE_ASSISTANT:
+            return self._messages[-1]
+        return self._messages.add(role=content_pb2.ROLE_ASSISTANT)
+
+    def _message(self, wire: Object) -> None:
+        word = wire.need_str("role")
+        role = _ROLES.get(word)
+        if role is None:
+            raise invalid_request(
+                f"`{wire.at('role')}` must be one of {', '.join(f'`{name}`' for name in _ROLES)}, not `{word[:64]}`.",
+                wire.at("role"),
+            )
+        item = take_item(wire)
+        if "type" in wire.fields:
+            item["type"] = wire.take("type")
+        if role == content_pb2.ROLE_ASSISTANT:
+            message = self._assistant()
+            adjacent = self._after_message and bool(message.parts)
+            decode_said(wire, message.parts, item if item or adjacent else ...)
+            self._after_message = True
+            return
+        message = self._messages.add(role=role)
+        self._after_message = False
+        decode_content(wire, message.parts)
+        if not message.parts:
+            raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
+        keep(wire, message.extras, item or ...)
+
+    def _result(self, wire: Object, kind: str) -> None:
+        call_id = wire.fields.get("call_id")
+        if self._stateful and call_id not in self._calls:
+            self._opaque(wire, kind)
+            return
+        part = self._messages.add(role=content_pb2.ROLE_TOOL).parts.add()
+        wire.take("type")
+        part.tool_result.tool_call_id = wire.need_str("call_id")
+        item = take_item(wire)
+        if kind != RESULTS[0]:
+            item["type"] = kind
+        wire.fields["content"] = wire.fields.pop("output", None)
+        decode_content(wire, part.tool_result.parts)
+        wire.take("content")
+        keep(wire, part.extras, item or ...)
+
+    def _opaque(self, wire: Object, kind: str) -> None:
+        if kind.endswith(("_output", "_response")) or "role" in wire.fields:
+            parts = self._messages.add(role=content_pb2.ROLE_TOOL).parts
+        else:
+            parts = self._assistant().parts
+        opaque(wire.fields, parts.add())
+
+
+def opaque(fields: dict[str, Json], part: Part) -> None:
+    """Carry an item verbatim."""
+    part.opaque.dialect = DIALECT
+    part.opaque.json = text_of(fields)
+
+
+def decode_call(wire: Object, part: Part) -> None:
+    """Read a call of a tool of the caller's."""
+    kind = wire.take("type")
+    call = part.tool_call
+    call.id = wire.take_str("call_id") or ""
+    call.name = wire.need_str("name")
+    key = CALLS[kind]
+    arguments = wire.take(key)
+    call.arguments_json = arguments if isinstance(arguments, str) else "" if arguments is None else text_of(arguments)
+    item = take_item(wire)
+    if kind != "function_call":
+        item["type"] = kind
+    keep(wire, part.extras, item or ...)
+
+
+def decode_output(wire: Object, parts: Any, *, adjacent: bool) -> None:
+    """Read one item of an answer into `parts`; `adjacent` tells that the last part is of a message, too."""
+    match wire.fields.get("type"):
+        case "message":
+            item = take_item(wire)
+            wire.take("type")
+            wire.take("role")
+            decode_said(wire, parts, item if item or adjacent else ...)
+        case "reasoning":
+            decode_reasoning(wire, parts.add())
+        case "function_call" | "custom_tool_call":
+            decode_call(wire, parts.add())
+        case _:
+            opaque(wire.fields, parts.add())
