@@ -53,11 +53,15 @@ def decode_content(wire: Object, message: Message, position: int, calls: Calls) 
         raise invalid_request(f"`{wire.at('role')}` must be `user` or `model`, not `{role[:64]}`.", wire.at("role"))
     message.role = _ROLES[role]
     for item in take_parts(wire):
-        camel(item.fields)
-        if not item.fields:
+        fields = item.fields
+        if len(fields) == 1 and type(fields.get("text")) is str:
+            message.parts.add().text = fields["text"]
+            continue
+        camel(fields)
+        if not fields:
             continue
         part = message.parts.add()
-        result = item.take_object("functionResponse")
+        result = item.take_object("functionResponse") if "functionResponse" in fields else None
         if result is None:
             decode_part(item, part)
             if part.WhichOneof("kind") == "tool_call":
@@ -91,6 +95,8 @@ def decode_part(wire: Object, part: Part) -> None:
             part.reasoning.text = text
         else:
             part.text = text
+            if not fields:
+                return
             fields.pop("thought", None)
     elif (call := wire.take_object("functionCall")) is not None:
         _decode_call(call, part.tool_call)
@@ -145,7 +151,10 @@ def encode_contents(request: ChatRequest, to: Writing) -> tuple[list[Json], list
         parts: list[Json] = []
         moved: list[Json] = []
         for place, part in enumerate(message.parts):
-            _encode_part(part, parts, moved, names, to, path, place)
+            if part.text and not part.extras and not part.HasField("cache"):
+                parts.append({"text": part.text})
+            else:
+                _encode_part(part, parts, moved, names, to, path, place)
         results = message.role == content_pb2.ROLE_TOOL and all(
             part.WhichOneof("kind") == "tool_result" for part in message.parts
         )
@@ -172,9 +181,10 @@ def _encode_turn(message: Message, parts: list[Json], to: Writing) -> dict[str, 
     else:
         turn = {"role": "model", "parts": parts}
         if to.profile.signed_calls:
-            first = next((part for part in parts if isinstance(part, dict) and "functionCall" in part), None)
-            if first is not None:
-                first.setdefault("thoughtSignature", _UNSIGNED)
+            for part in parts:
+                if type(part) is dict and "functionCall" in part:
+                    part.setdefault("thoughtSignature", _UNSIGNED)
+                    break
     restore(turn, message.extras, DIALECT)
     return turn
 

@@ -11,6 +11,8 @@ DIALECT = "gemini"
 
 def camel(fields: dict[str, Json]) -> None:
     """Rename the keys of one object from snake case, which Google's servers read as well, to camel case."""
+    if "_" not in "".join(fields):
+        return
     for key in [key for key in fields if "_" in key]:
         head, *rest = key.split("_")
         name = head + "".join(word[:1].upper() + word[1:] for word in rest)

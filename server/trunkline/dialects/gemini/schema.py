@@ -39,7 +39,7 @@ _AS_THEY_ARE: Final = frozenset(
 )
 """Keywords that both languages have with one meaning."""
 
-_COUNTS: Final = ("maxItems", "maxLength", "maxProperties", "minItems", "minLength", "minProperties")
+_COUNTS: Final = frozenset({"maxItems", "maxLength", "maxProperties", "minItems", "minLength", "minProperties"})
 """Keywords whose numbers Google may write as strings, as they have 64 bits."""
 
 _MOST_CACHED: Final = 16384
@@ -48,37 +48,35 @@ _MOST_CACHED: Final = 16384
 
 def to_json_schema(schema: Json) -> Json:
     """One of Google's schemas as JSON Schema. What is no schema stays as it is."""
-    if not isinstance(schema, dict):
+    if type(schema) is not dict:
         return schema
-    fields = dict(schema)
-    camel(fields)
+    camel(schema)
     out: dict[str, Json] = {}
-    for key, value in fields.items():
-        match key:
-            case "type":
-                out[key] = _json_type(value)
-            case "properties" if isinstance(value, dict):
-                out[key] = {name: to_json_schema(item) for name, item in value.items()}
-            case "items":
-                out[key] = to_json_schema(value)
-            case "anyOf" if isinstance(value, list):
-                out[key] = [to_json_schema(item) for item in value]
-            case _ if key in _COUNTS and isinstance(value, str) and value.isdecimal():
-                out[key] = int(value[:18])
-            case _:
-                out[key] = value
+    for key, value in schema.items():
+        if key == "type":
+            out[key] = _json_type(value)
+        elif key == "properties" and type(value) is dict:
+            out[key] = {name: to_json_schema(item) for name, item in value.items()}
+        elif key == "items":
+            out[key] = to_json_schema(value)
+        elif key == "anyOf" and type(value) is list:
+            out[key] = [to_json_schema(item) for item in value]
+        elif key in _COUNTS and type(value) is str and value.isdecimal():
+            out[key] = int(value[:18])
+        else:
+            out[key] = value
     if out.get("nullable") is True:
-        if isinstance(out.get("type"), str):
+        if type(out.get("type")) is str:
             del out["nullable"]
             out["type"] = [out["type"], "null"]
-        elif isinstance(out.get("anyOf"), list):
+        elif type(out.get("anyOf")) is list:
             del out["nullable"]
             out["anyOf"] = [*out["anyOf"], {"type": "null"}]
     return out
 
 
 def _json_type(value: Json) -> Json:
-    if isinstance(value, str):
+    if type(value) is str:
         return value.lower()
     if type(value) is int and 0 < value < len(_TYPES):
         return _TYPES[value]

@@ -34,7 +34,7 @@ class UsageReader:
             # It tells all: a count that is missing beside it is zero.
             counts.clear()
         for key in _COUNTS:
-            value = wire.take_int(key, 0, _MOST)
+            value = wire.take_int(key, 0, _MOST) if key in wire.fields else None
             if value is not None:
                 counts[key] = value
         usage = Usage()
