@@ -76,6 +76,11 @@ def warnings(cases: Sequence[Case]) -> list[str]:
         busiest = statistics.median([costs["gateway"].load_busy for costs in case.rounds])
         if busiest > 0.9 and case.name == "http-unary":
             found.append(f"{case.name}: the core of the load was {busiest:.0%} busy, which latencies hold too")
+        share = statistics.median([costs["gateway"].busy for costs in case.rounds])
+        if share < 0.9 and case.connections == 64:
+            found.append(
+                f"{case.name}: the gateway had {share:.0%} of its core: latencies hold the work of other programs"
+            )
         pieces = statistics.median([costs["gateway"].pieces for costs in case.rounds])
         if case.model == "paced" and pieces < 0.95 * MESSAGES - 5:
             found.append(f"{case.name}: chunks came together, {pieces:.0f} pieces a stream: the machine is too slow")
