@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -13,10 +13,14 @@ from trunkline.dialects.anthropic.carry import is_packed, unpack
 from trunkline.dialects.anthropic.citations import decode_citation, encode_citation, is_own
 from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.media import decode_media, encode_media, is_media
+from trunkline.dialects.anthropic.objects import object_text
 from trunkline.dialects.anthropic.profile import Writing
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import GatewayError, invalid_request, unsupported
 from trunkline.v1.content_pb2 import Part
+
+Kind: TypeAlias = Literal["text", "media", "tool_call", "tool_result", "reasoning", "refusal", "opaque"] | None
+"""The kinds of part that the contract has."""
 
 KINDS: Final = frozenset({"text", "image", "document", "tool_use", "tool_result", "thinking", "redacted_thinking"})
 """The types of block that the contract has a kind for."""
@@ -41,6 +45,9 @@ def decode_block(wire: Object, parts: Any, *, carried: bool = True) -> None:
     kind = wire.fields.get("type")
     if type(kind) is not str:
         kind = wire.need_str("type")
+    if kind == "text" and len(wire.fields) == 2 and type(wire.fields.get("text")) is str:
+        parts.add().text = wire.fields["text"]
+        return
     if kind not in KINDS or (kind in ("image", "document") and not is_media(wire)):
         part = parts.add()
         part.opaque.dialect = DIALECT
@@ -99,9 +106,8 @@ def _decode_reasoning(wire: Object, kind: str, parts: Any, carried: bool) -> Non
     parts.append(part)
 
 
-def encode_part(part: Part, to: Writing, path: str) -> Json:
-    """Write one part of a request as a block; None where nothing of it can or need be sent."""
-    kind = part.WhichOneof("kind")
+def encode_part(part: Part, kind: Kind, to: Writing, path: str) -> Json:
+    """Write one part, of `kind`, of a request as a block; None where nothing of it can or need be sent."""
     wire: dict[str, Json]
     match kind:
         case "text":
@@ -155,15 +161,10 @@ def encode_own_reasoning(part: Part) -> dict[str, Json] | None:
 def encode_call(part: Part, to: Writing, path: str) -> dict[str, Json]:
     """Write a tool call. Arguments that are no object, as no API takes them, are put into one."""
     call = part.tool_call
-    arguments: Json = {}
-    if call.arguments_json and not call.arguments_json.isspace():
-        try:
-            arguments = loads(call.arguments_json)
-        except GatewayError:
-            arguments = None
-        if not isinstance(arguments, dict):
-            arguments = {"arguments": call.arguments_json}
-            to.lose(f"{path}.tool_calls", LossKind.APPROXIMATED)
+    arguments = object_text(call.arguments_json)
+    if arguments is None:
+        arguments = {"arguments": call.arguments_json}
+        to.lose(f"{path}.tool_calls", LossKind.APPROXIMATED)
     return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
 
 
@@ -180,7 +181,7 @@ def _encode_result(part: Part, to: Writing, path: str) -> dict[str, Json]:
 
 def encode_content(parts: Iterable[Part], to: Writing, path: str) -> Json:
     """A bare text where that is all, a list of blocks otherwise."""
-    blocks = [block for part in parts if (block := encode_part(part, to, path)) is not None]
+    blocks = [block for part in parts if (block := encode_part(part, part.WhichOneof("kind"), to, path)) is not None]
     return plain(blocks)
 
 
@@ -189,7 +190,7 @@ def plain(blocks: list[Json]) -> Json:
     if not blocks:
         return ""
     first = blocks[0]
-    if len(blocks) == 1 and isinstance(first, dict) and first.keys() == {"type", "text"} and first["type"] == "text":
+    if len(blocks) == 1 and type(first) is dict and len(first) == 2 and first["type"] == "text":
         return first["text"]
     return blocks
 

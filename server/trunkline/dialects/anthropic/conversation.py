@@ -45,21 +45,27 @@ def decode_turn(wire: Object, request: ChatRequest) -> None:
             f"`{wire.at('role')}` must be one of {', '.join(f'`{name}`' for name in _ROLES)}, not `{word[:64]}`.",
             wire.at("role"),
         )
-    message = request.messages.add(role=role)
-    if wire.fields.get("content") is None:
+    message = request.messages.add()
+    message.role = role
+    content = wire.fields.get("content")
+    if type(content) is str and len(wire.fields) == 1:
+        message.parts.add().text = content
+        return
+    if content is None:
         raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
     decode_blocks(wire, "content", message.parts)
     wire.keep(message.extras, DIALECT)
     if role != content_pb2.ROLE_USER:
         return
     rest = [part for part in message.parts if part.WhichOneof("kind") != "tool_result"]
-    if len(rest) < len(message.parts):
+    if len(rest) == len(message.parts):
+        return
+    message.role = content_pb2.ROLE_TOOL
+    if rest:
         results = [part for part in message.parts if part.WhichOneof("kind") == "tool_result"]
-        message.role = content_pb2.ROLE_TOOL
         del message.parts[:]
         message.parts.extend(results)
-        if rest:
-            request.messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
+        request.messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
 
 
 class _Turn:
@@ -130,39 +136,40 @@ class Conversation:
         for part in message.parts:
             if part.WhichOneof("kind") not in ("text", "opaque"):
                 raise unsupported(f"`{path}` holds more than text, which instructions to this target cannot.", path)
-        return self._blocks(message, path)
+        return self._blocks(message, path)[1]
 
     def _append(self, role: str, message: Message, path: str) -> None:
-        blocks = self._blocks(message, path)
-        results = [block for block in blocks if type(block) is dict and block["type"] == "tool_result"]
-        if not blocks:
+        results, blocks = self._blocks(message, path)
+        if not blocks and not results:
             return
         turn = self._turns[-1] if self._turns else None
         if turn is None or turn.role != role:
             turn = _Turn(role)
             self._turns.append(turn)
-        if results and role == "user":
-            # Results come first in their turn, whatever stands beside them.
-            turn.results.extend(results)
-            blocks = [block for block in blocks if type(block) is not dict or block["type"] != "tool_result"]
-        turn.blocks.extend(blocks)
-        turn.server_tool_last = message.parts[-1].WhichOneof("kind") == "opaque"
+        # Results come first in their turn, whatever stands beside them.
+        turn.results += results
+        turn.blocks += blocks
+        turn.server_tool_last = role == "assistant" and message.parts[-1].WhichOneof("kind") == "opaque"
         if message.extras:
             restore(turn.message, message.extras, DIALECT)
 
-    def _blocks(self, message: Message, path: str) -> list[Json]:
+    def _blocks(self, message: Message, path: str) -> tuple[list[Json], list[Json]]:
+        """The tool results of a message, and its other blocks."""
+        results: list[Json] = []
         blocks: list[Json] = []
         for part in message.parts:
-            block = encode_part(part, self._to, path)
+            kind = part.WhichOneof("kind")
+            block = encode_part(part, kind, self._to, path)
             if block is None:
                 continue
-            match part.WhichOneof("kind"):
-                case "tool_call":
-                    block["id"] = self._call_id(part, path, len(blocks))
-                case "tool_result":
-                    block["tool_use_id"] = self._result_id(part)
+            if kind == "tool_result":
+                block["tool_use_id"] = self._result_id(part)
+                results.append(block)
+                continue
+            if kind == "tool_call":
+                block["id"] = self._call_id(part, path, len(blocks))
             blocks.append(block)
-        return blocks
+        return results, blocks
 
     def _call_id(self, part: Part, path: str, place: int) -> str:
         call = part.tool_call

@@ -52,13 +52,16 @@ def encode_media(media: Media, path: str) -> dict[str, Json]:
     sort = media.media_type.partition("/")[0]
     if sort in ("audio", "video"):
         raise unsupported(f"`{path}` is {sort}, which this target cannot read.", path)
+    # Read once: each reading of a field copies it, and this one may be large.
+    uri = media.uri
     if sort == "image":
-        return {"type": "image", "source": _source(media, path)}
+        return {"type": "image", "source": _source(media, uri, path)}
     block: dict[str, Json] = {"type": "document"}
-    if (sort == "text" or media.media_type in _TEXTS) and _is_inline(media):
-        block["source"] = {"type": "text", "media_type": "text/plain", "data": _text(media, path)}
-    elif media.media_type == "application/pdf" or not _is_inline(media):
-        block["source"] = _source(media, path)
+    inline = media.WhichOneof("source") == "data" or uri.startswith("data:")
+    if inline and (sort == "text" or media.media_type in _TEXTS):
+        block["source"] = {"type": "text", "media_type": "text/plain", "data": _text(media, uri, path)}
+    elif not inline or media.media_type == "application/pdf":
+        block["source"] = _source(media, uri, path)
     else:
         raise unsupported(f"`{path}` is `{media.media_type}`, which this target cannot read: send a PDF or text.", path)
     if media.filename:
@@ -66,20 +69,16 @@ def encode_media(media: Media, path: str) -> dict[str, Json]:
     return block
 
 
-def _is_inline(media: Media) -> bool:
-    return media.WhichOneof("source") == "data" or media.uri.startswith("data:")
-
-
-def _source(media: Media, path: str) -> dict[str, Json]:
+def _source(media: Media, uri: str, path: str) -> dict[str, Json]:
     match media.WhichOneof("source"):
         case "file_id":
             return {"type": "file", "file_id": media.file_id}
-        case "uri" if media.uri.startswith("data:"):
-            url = _read(media.uri)
+        case "uri" if uri.startswith("data:"):
+            url = _read(uri)
             data = url.data if url.is_base64 else base64.b64encode(unquote_to_bytes(url.data)).decode()
             return {"type": "base64", "media_type": _media_type(media, url.media_type), "data": data}
         case "uri":
-            return {"type": "url", "url": media.uri}
+            return {"type": "url", "url": uri}
         case "data":
             data = base64.b64encode(media.data).decode()
             return {"type": "base64", "media_type": _media_type(media, ""), "data": data}
@@ -87,14 +86,14 @@ def _source(media: Media, path: str) -> dict[str, Json]:
             raise invalid_request(f"`{path}` has no content.", path)
 
 
-def _text(media: Media, path: str) -> str:
-    content = media.data
-    if media.WhichOneof("source") == "uri":
-        url = _read(media.uri)
-        try:
-            content = base64.b64decode(url.data) if url.is_base64 else unquote_to_bytes(url.data)
-        except (binascii.Error, ValueError):
-            raise invalid_request(f"`{path}` is not valid base64.", path) from None
+def _text(media: Media, uri: str, path: str) -> str:
+    if media.WhichOneof("source") == "data":
+        return media.data.decode("utf-8", "replace")
+    url = _read(uri)
+    try:
+        content = base64.b64decode(url.data) if url.is_base64 else unquote_to_bytes(url.data)
+    except (binascii.Error, ValueError):
+        raise invalid_request(f"`{path}` is not valid base64.", path) from None
     return content.decode("utf-8", "replace")
 
 

@@ -12,8 +12,9 @@ from trunkline.dialects.anthropic.content import KINDS, decode_block
 from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.finish import decode_finish, encode_finish
 from trunkline.dialects.anthropic.media import encode_media
+from trunkline.dialects.anthropic.objects import object_text
 from trunkline.dialects.anthropic.usage import decode_usage, encode_usage
-from trunkline.dialects.wire import Json, Object, loads, restore
+from trunkline.dialects.wire import Json, Object, restore
 from trunkline.errors import GatewayError
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatResponse, Choice
@@ -112,12 +113,12 @@ def answer_block(part: Part) -> Json:
         case "refusal":
             wire = {"type": "text", "text": part.refusal}
         case "tool_call":
-            wire = {
-                "type": "tool_use",
-                "id": part.tool_call.id,
-                "name": part.tool_call.name,
-                "input": _input(part.tool_call.arguments_json),
-            }
+            call = part.tool_call
+            arguments = object_text(call.arguments_json)
+            if arguments is None:
+                # The model wrote no object, and the API has no other form.
+                arguments = {"arguments": call.arguments_json}
+            wire = {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
         case "reasoning":
             return reasoning_block(part)
         case "opaque":
@@ -153,14 +154,3 @@ def reasoning_block(part: Part) -> dict[str, Json] | None:
     restore(wire, part.extras, DIALECT)
     wire.setdefault("data" if part.reasoning.redacted else "signature", "")
     return wire
-
-
-def _input(arguments: str) -> Json:
-    """The arguments as an object, as the API has no other form for them."""
-    if not arguments or arguments.isspace():
-        return {}
-    try:
-        value = loads(arguments)
-    except GatewayError:
-        return {"arguments": arguments}
-    return value if isinstance(value, dict) else {"arguments": value}

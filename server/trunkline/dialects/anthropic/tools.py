@@ -10,6 +10,7 @@ from trunkline.call import LossKind
 from trunkline.dialects.anthropic.cache import encode_cache, take_cache
 from trunkline.dialects.anthropic.content import kind_of
 from trunkline.dialects.anthropic.dialect import DIALECT
+from trunkline.dialects.anthropic.objects import has_type
 from trunkline.dialects.anthropic.profile import Writing
 from trunkline.dialects.anthropic.schema import fit_schema
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
@@ -34,15 +35,16 @@ def decode_tool(wire: Object, tool: Tool) -> None:
         return
     if kind is None:
         wire.take("type")
-    tool.function.name = wire.need_str("name")
-    tool.function.description = wire.take_str("description") or ""
-    schema = wire.take_object("input_schema")
-    if schema is not None:
-        tool.function.parameters_json = text_of(schema.fields)
-        schema.fields.clear()
+    function = tool.function
+    function.name = wire.need_str("name")
+    function.description = wire.take_str("description") or ""
+    if type(wire.fields.get("input_schema")) is dict:
+        function.parameters_json = text_of(wire.take("input_schema"))
+    else:
+        wire.take_object("input_schema")
     strict = wire.take_bool("strict")
     if strict is not None:
-        tool.function.strict = strict
+        function.strict = strict
     if "cache_control" in wire.fields:
         take_cache(wire, tool)
     wire.keep(tool.extras, DIALECT)
@@ -94,17 +96,15 @@ def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
             raise invalid_request(f"`{path}` must be the text of a JSON object.", path)
         return msgspec.Raw(tool.native.json.encode())
     function = tool.function
-    schema = loads(function.parameters_json) if function.parameters_json else {}
-    if not isinstance(schema, dict):
-        raise invalid_request(f"`{path}.function.parameters` must be an object.", f"{path}.function.parameters")
-    if "type" not in schema:
-        schema = {"type": "object", **(schema or {"properties": {}})}
     wire: dict[str, Json] = {"name": function.name}
     if function.description:
         wire["description"] = function.description
-    wire["input_schema"] = schema
+    if function.strict or not has_type(function.parameters_json):
+        wire["input_schema"] = _schema(function.parameters_json, path)
+    else:
+        wire["input_schema"] = msgspec.Raw(function.parameters_json.encode())
     if function.HasField("strict"):
-        _encode_strict(tool, schema, wire, to, path)
+        _encode_strict(tool, wire, to, path)
     if tool.HasField("cache"):
         wire["cache_control"] = encode_cache(tool.cache)
     if tool.extras:
@@ -112,13 +112,21 @@ def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
     return wire
 
 
-def _encode_strict(tool: Tool, schema: Json, wire: dict[str, Json], to: Writing, path: str) -> None:
+def _schema(text: str, path: str) -> dict[str, Json]:
+    """The schema of a tool's arguments, which the API demands and which must say that they are an object."""
+    schema = loads(text) if text else {}
+    if not isinstance(schema, dict):
+        raise invalid_request(f"`{path}.function.parameters` must be an object.", f"{path}.function.parameters")
+    return schema if "type" in schema else {"type": "object", **(schema or {"properties": {}})}
+
+
+def _encode_strict(tool: Tool, wire: dict[str, Json], to: Writing, path: str) -> None:
     """Ask for strictness where the API can compile the schema; it refuses the request otherwise."""
     if not tool.function.strict:
         if to.profile.structured:
             wire["strict"] = False
         return
-    fitted, changed = fit_schema(schema)
+    fitted, changed = fit_schema(wire["input_schema"])
     if changed or not to.profile.structured:
         to.lose(f"{path}.function.strict")
         return
