@@ -29,7 +29,7 @@ _KEEPS: Final = ("store", "background", "prompt", *responses.STATEFUL)
 _SILENT: Final = re.compile(r"(?:.*/)?(?:chatgpt-|gpt-3|gpt-4|gpt-5(?:\.\d+)?-chat|computer-use-preview)")
 """The names of the models that do not reason: OpenAI refuses to encrypt reasoning for them."""
 
-_ONLY: Final = re.compile(r".*(?:-pro\b|codex|deep-research|computer-use)")
+_ONLY: Final = re.compile(r"(?:o\d|gpt-\d[\d.]*)(?:-pro\b|.*codex|.*deep-research)|codex-|computer-use-")
 """The names of the models that OpenAI serves through Responses alone."""
 
 

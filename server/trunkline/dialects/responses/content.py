@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from trunkline.dialects.openai.logprobs import decode_logprobs
 from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own
-from trunkline.dialects.responses.media import KINDS, decode_media, encode_media
+from trunkline.dialects.responses.media import KINDS, decode_media, encode_media, sort_of
 from trunkline.dialects.responses.writing import Writing
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import unsupported
@@ -60,6 +60,8 @@ def _decode_part(wire: Object, part: Part, item: Json) -> None:
             decode_media(wire, kind, part.media)
             if wire.fields.get("detail") == "auto":
                 wire.take("detail")
+            if kind == "input_file" and sort_of(part.media) in ("image", "audio", "video"):
+                item = {"type": kind}
         case _:
             wire.need_str("type")
             part.opaque.dialect = DIALECT
@@ -155,10 +157,10 @@ def _encode_part(part: Part, to: Writing, path: str) -> list[dict[str, Json]]:
         case "refusal":
             wire = {"type": "input_text", "text": part.refusal}
         case "media":
-            wire = encode_media(part.media, path)
-            detail = own(part.extras).get("detail")
-            if detail is not None and "detail" in wire:
-                del wire["detail"]
+            kept = own(part.extras)
+            wire = encode_media(part.media, path, is_file=kept.get(ITEM) == {"type": "input_file"})
+            if "detail" in kept:
+                wire["detail"] = kept["detail"]
         case "opaque":
             block = encode_opaque(part, to, path.rpartition(".")[0])
             return [] if block is None else [block]

@@ -22,14 +22,14 @@ from trunkline.v1.content_pb2 import Message, Part
 
 
 class _Open:
-    """A part that is being written: its index, its kind, whether any text was told of it, and its annotations."""
+    """A part that is being written: its index, its kind, what was told of its text, and its annotations."""
 
     __slots__ = ("citations", "has_logprobs", "index", "kind", "said")
 
     def __init__(self, index: int, kind: str) -> None:
         self.index = index
         self.kind = kind
-        self.said = False
+        self.said: list[str] = []
         self.has_logprobs = False
         self.citations: list[Json] = []
 
@@ -191,7 +191,7 @@ class StreamDecoder:
             opened = self._content(item, wire.get("content_index", 0), kind, events)
         text = wire.get("delta")
         if isinstance(text, str) and text and opened.kind in ("text", "refusal"):
-            opened.said = True
+            opened.said.append(text)
             delta = PartDelta(index=opened.index, text=text)
             logprobs = wire.get("logprobs")
             if logprobs:
@@ -207,10 +207,13 @@ class StreamDecoder:
             self._say(opened, wire.get("refusal" if kind == "refusal" else "text"), events)
 
     def _say(self, opened: _Open, text: Json, events: list[ChatEvent]) -> None:
-        """Tell a whole text, unless it was told in pieces."""
-        if not opened.said and isinstance(text, str) and text:
-            opened.said = True
-            events.append(ChatEvent(part_delta=PartDelta(index=opened.index, text=text)))
+        """Tell of a whole text what was not told in pieces. What was told and is not its beginning stays as it is."""
+        if not isinstance(text, str):
+            return
+        said = "".join(opened.said)
+        if len(text) > len(said) and text.startswith(said):
+            opened.said = [text]
+            events.append(ChatEvent(part_delta=PartDelta(index=opened.index, text=text[len(said) :])))
 
     def _annotation(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
         item = self._items.get(self._key(wire))
@@ -225,7 +228,7 @@ class StreamDecoder:
             return
         text = wire.get("delta")
         if isinstance(text, str) and text:
-            opened.said = True
+            opened.said.append(text)
             events.append(ChatEvent(part_delta=PartDelta(index=opened.index, text=text)))
         self._say(opened, wire.get("arguments", wire.get("input")), events)
 
@@ -258,11 +261,12 @@ class StreamDecoder:
                 # The empty delta tells the encoder of this dialect that another text of the item begins.
                 events.append(ChatEvent(part_delta=PartDelta(index=opened.index, text="")))
                 events.append(ChatEvent(part_delta=PartDelta(index=opened.index, text=SEPARATOR)))
+                opened.said.append(SEPARATOR)
             item.piece = (array, number)
             item.heard.add(item.piece)
             item.pieces.append((array, 0))
         item.pieces[-1] = (array, item.pieces[-1][1] + len(text))
-        opened.said = True
+        opened.said.append(text)
         events.append(ChatEvent(part_delta=PartDelta(index=opened.index, text=text)))
 
     def _begin_reasoning(self, item: _Item, array: str, events: list[ChatEvent]) -> _Open:
@@ -348,7 +352,8 @@ class StreamDecoder:
         output = fields.get("output")
         self._finish_rest(output if isinstance(output, list) else [], events)
         last = Object({key: value for key, value in fields.items() if key != "output"}, lenient=True)
-        decode_head(last, ChatResponse())
+        end = ChatResponse()
+        decode_head(last, end)
         status = last.take_str("status") or str(wire["type"]).removeprefix("response.")
         finish = decode_finish(status, last.take("incomplete_details"), calls=self._called)
         usage = last.take_object("usage")
@@ -357,6 +362,8 @@ class StreamDecoder:
             last.take("usage")
         events.append(ChatEvent(choice_end=ChoiceEnd(finish=finish)))
         rest = {**self._head, **{key: value for key, value in last.rest().items() if value is not None}}
+        if end.service_tier != self._start.service_tier:
+            rest["service_tier"] = end.service_tier
         if rest != self._head:
             events.append(ChatEvent(response_end=ResponseEnd(extras={DIALECT: text_of(rest)})))
         self._done = True
@@ -387,6 +394,9 @@ def _head_of(fields: dict[str, Json], head: dict[str, Json]) -> ChatResponse:
     start = ChatResponse()
     wire = Object({key: value for key, value in fields.items() if key != "output"}, lenient=True)
     decode_head(wire, start)
+    if start.service_tier == "auto":
+        # What was asked for: the end tells what came of it.
+        start.service_tier = ""
     for key in ("status", "incomplete_details", "usage"):
         wire.take(key)
     head.update({key: value for key, value in wire.rest().items() if value is not None})

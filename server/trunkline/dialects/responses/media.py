@@ -37,9 +37,17 @@ def decode_media(wire: Object, kind: str, media: Media) -> None:
         raise invalid_request(f"`{name}` is required.", name)
 
 
-def encode_media(media: Media, path: str) -> dict[str, Json]:
-    """A part that holds `media`. Raises `GatewayError` (UNSUPPORTED) where no type of part can."""
-    sort = media.media_type.partition("/")[0]
+def sort_of(media: Media) -> str:
+    """The sort of medium: `image`, `audio` or `video`, or what else its type begins with."""
+    return media.media_type.partition("/")[0]
+
+
+def encode_media(media: Media, path: str, *, is_file: bool = False) -> dict[str, Json]:
+    """A part that holds `media`, as a file where it `is_file` whatever it holds.
+
+    Raises `GatewayError` (UNSUPPORTED) where no type of part can.
+    """
+    sort = "" if is_file else sort_of(media)
     if sort == "video":
         raise unsupported(f"`{path}` is a video, which this target cannot take.", path)
     if sort == "audio":

@@ -1,7 +1,7 @@
 """The items of a conversation, as turns of the contract.
 
-What the assistant wrote between two words of others is one turn, as every other format has it; each item can still be
-told from its neighbours, so that the way back gives the same items.
+What the assistant wrote between two words of others is one turn, as every other format has it, and so are the items that
+only this dialect can read. Each can still be told from its neighbours, so that the way back gives the same items.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Turns:
             case _:
                 name = wire.need_str("type")
                 wire.fields["type"] = name
-                self._opaque(wire, name)
+                opaque(wire.fields, self._assistant().parts.add())
         self._after_message = False
 
     def _assistant(self) -> Message:
@@ -112,7 +112,7 @@ class Turns:
     def _result(self, wire: Object, kind: str) -> None:
         call_id = wire.fields.get("call_id")
         if self._stateful and call_id not in self._calls:
-            self._opaque(wire, kind)
+            opaque(wire.fields, self._assistant().parts.add())
             return
         part = self._messages.add(role=content_pb2.ROLE_TOOL).parts.add()
         wire.take("type")
@@ -124,13 +124,6 @@ class Turns:
         decode_content(wire, part.tool_result.parts)
         wire.take("content")
         keep(wire, part.extras, item or ...)
-
-    def _opaque(self, wire: Object, kind: str) -> None:
-        if kind.endswith(("_output", "_response")) or "role" in wire.fields:
-            parts = self._messages.add(role=content_pb2.ROLE_TOOL).parts
-        else:
-            parts = self._assistant().parts
-        opaque(wire.fields, parts.add())
 
 
 def opaque(fields: dict[str, Json], part: Part) -> None:
