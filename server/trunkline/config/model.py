@@ -132,7 +132,7 @@ class ProviderConfig(Section):
     options: dict[Text, Text] = Field(
         default_factory=dict,
         description="What the kind alone knows, by name. `vertex`: `project`, `location` and `credentials`, the file "
-        "of a service account or of another Google credential.",
+        "of a service account; without it the machine's own credentials serve (Application Default Credentials).",
     )
 
 

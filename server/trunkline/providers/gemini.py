@@ -20,6 +20,9 @@ from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
 _BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _VERSION: Final = "v1beta"
 
+_FOLDERS: Final = frozenset({"models", "tunedModels"})
+"""Where the Gemini API has what answers conversations."""
+
 KEY_HEADER: Final = "x-goog-api-key"
 """Where Google takes a key."""
 
@@ -45,7 +48,10 @@ class GeminiProvider(HttpProvider):
 
     def path(self, model: str, *, stream: bool) -> str:
         folder, _, name = model.rpartition("/")
-        where = f"{self._prefix}/{quote(folder) or 'models'}/{quote(name, safe='')}"
+        if folder not in _FOLDERS:
+            # A caller may have made up the name: it must not lead to another path.
+            folder, name = "models", model
+        where = f"{self._prefix}/{folder}/{quote(name, safe='')}"
         return f"{where}:streamGenerateContent?alt=sse" if stream else f"{where}:generateContent"
 
     def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import google.auth
 from google.auth import exceptions
 from google.auth.credentials import Credentials, TokenState
 from google.auth.transport.requests import Request
+from google.oauth2 import service_account
 
 from trunkline.errors import GatewayError
 from trunkline.v1 import errors_pb2
@@ -23,8 +24,8 @@ _log = logging.getLogger("trunkline")
 
 
 class GoogleCredentials:
-    """The token of one Google credential: that of the file at `path`, else what the machine itself has (Application
-    Default Credentials).
+    """The token of one Google credential: the service account of the file at `path`, else what the machine itself has
+    (Application Default Credentials).
 
     google-auth reads files and asks servers in a thread, once for all calls that wait. A token that expires soon is
     renewed while it still serves.
@@ -76,12 +77,11 @@ class GoogleCredentials:
 
 def _renewed(credentials: Credentials | None, path: str | None) -> Credentials:
     """The credential with a fresh token. Blocks."""
-    if credentials is None:
-        loaded: Any = (
-            google.auth.default(scopes=_SCOPES)
-            if path is None
-            else google.auth.load_credentials_from_file(path, scopes=_SCOPES)  # type: ignore[no-untyped-call]
-        )
-        credentials = loaded[0]
-    credentials.refresh(functools.partial(Request(), timeout=_TIMEOUT))
-    return credentials
+    # google-auth is typed in parts only.
+    renewed: Any = credentials
+    if renewed is None and path is None:
+        renewed, _ = google.auth.default(scopes=_SCOPES)
+    elif renewed is None:
+        renewed = service_account.Credentials.from_service_account_file(path, scopes=_SCOPES)  # type: ignore[no-untyped-call]
+    renewed.refresh(functools.partial(Request(), timeout=_TIMEOUT))
+    return cast("Credentials", renewed)

@@ -14,6 +14,7 @@ from trunkline.dialects.wire import Json, loads
 from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.anthropic import AnthropicProvider
+from trunkline.providers.choices import Choices
 from trunkline.providers.gemini import KEY_HEADER, GeminiProvider, headers_of, split_version
 from trunkline.providers.google_credentials import GoogleCredentials
 from trunkline.providers.transport import Transport
@@ -24,6 +25,8 @@ _VERSION: Final = "v1"
 _ANTHROPIC_VERSION: Final = "vertex-2023-10-16"
 
 _OPTIONS: Final = frozenset({"project", "location", "credentials"})
+
+_PUBLISHER: Final = re.compile(r"[a-z0-9-]+")
 
 _PLACED: Final = re.compile(r"(.*)/projects/([^/]+)/locations/([^/]+)")
 """A base URL that names the project and the location."""
@@ -79,14 +82,17 @@ class VertexProvider(GeminiProvider):
         super().__init__(name, transport, headers, models, prefix=prefix)
         self._credentials = credentials
         self._claude = _Claude(name, transport, headers, prefix, credentials)
+        self._claude_choices = Choices(self._claude)
 
     def path(self, model: str, *, stream: bool) -> str:
         if _is_claude(model):
             return self._claude.path(model, stream=stream)
-        publisher, _, name = model.removeprefix("models/").rpartition("/")
-        folder = (
-            "endpoints" if publisher == "endpoints" else f"publishers/{quote(publisher or 'google', safe='')}/models"
-        )
+        model = model.removeprefix("models/")
+        publisher, _, name = model.rpartition("/")
+        if not _PUBLISHER.fullmatch(publisher):
+            # A caller may have made up the name: it must not lead to another path.
+            publisher, name = "google", model
+        folder = "endpoints" if publisher == "endpoints" else f"publishers/{publisher}/models"
         where = f"{self._prefix}/{folder}/{quote(name, safe='@')}"
         return f"{where}:streamGenerateContent?alt=sse" if stream else f"{where}:generateContent"
 
@@ -102,12 +108,12 @@ class VertexProvider(GeminiProvider):
 
     async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
         if _is_claude(attempt.model):
-            return await self._claude.chat(request, attempt)
+            return await self._claude_choices.chat(request, attempt)
         return await super().chat(request, attempt)
 
     def stream_chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[list[ChatEvent], None]:
         if _is_claude(attempt.model):
-            return self._claude.stream_chat(request, attempt)
+            return self._claude_choices.stream_chat(request, attempt)
         return super().stream_chat(request, attempt)
 
     async def list_models(self) -> Sequence[Model]:
