@@ -183,14 +183,16 @@ class StreamDecoder:
                 self._content(item, wire.get("content_index", 0), kind, events)
 
     def _text_delta(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
+        text = wire.get("delta")
+        if not isinstance(text, str) or not text:
+            return
         item = self._items.get(wire.get("output_index"))
         opened = item.parts.get(wire.get("content_index", 0)) if item is not None else None
         if opened is None:
             item = self._item(wire, "message", events)
             kind = "refusal" if wire["type"] == "response.refusal.delta" else "text"
             opened = self._content(item, wire.get("content_index", 0), kind, events)
-        text = wire.get("delta")
-        if isinstance(text, str) and text and opened.kind in ("text", "refusal"):
+        if opened.kind in ("text", "refusal"):
             opened.said.append(text)
             delta = PartDelta(index=opened.index, text=text)
             logprobs = wire.get("logprobs")
@@ -239,17 +241,14 @@ class StreamDecoder:
         self._reason(wire, "content", wire.get("content_index", 0), events)
 
     def _reason(self, wire: dict[str, Json], array: str, number: Any, events: list[ChatEvent]) -> None:
+        delta = wire.get("delta")
+        text = wire.get("text") if delta is None else delta
+        if not isinstance(text, str) or not text:
+            return
         item = self._items.get(wire.get("output_index"))
         if item is None:
             item = self._item(wire, "reasoning", events)
-        if item.kind != "reasoning":
-            return
-        text = wire.get("delta")
-        if not isinstance(text, str):
-            if (array, number) in item.heard:
-                return
-            text = wire.get("text")
-        if isinstance(text, str) and text:
+        if item.kind == "reasoning" and (delta is not None or (array, number) not in item.heard):
             self._reason_text(item, array, number, text, events)
 
     def _reason_text(self, item: _Item, array: str, number: Any, text: str, events: list[ChatEvent]) -> None:

@@ -1,7 +1,7 @@
 """The items of a conversation, as turns of the contract.
 
-What the assistant wrote between two words of others is one turn, as every other format has it, and so are the items that
-only this dialect can read. Each can still be told from its neighbours, so that the way back gives the same items.
+What the assistant wrote between two words of others is one turn, as every other format has it; the items that only this
+dialect can read stand in it, too. Each can still be told from its neighbours, so that the way back gives the same items.
 """
 
 from __future__ import annotations
