@@ -9,7 +9,10 @@ from trunkline.call import Loss
 from trunkline.dialects.wire import keys_of
 from trunkline.v1.chat_pb2 import ChatRequest
 
-_OWN: Final[dict[str, frozenset[str]]] = {"responses": frozenset({"item"})}
+_OWN: Final[dict[str, frozenset[str]]] = {
+    "gemini": frozenset({"thoughtSignature"}),
+    "responses": frozenset({"item"}),
+}
 """Dialect -> the keys of its extras that nobody but the server which wrote them has a use for."""
 
 

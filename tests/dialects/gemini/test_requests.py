@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from wire.recordings import Recording, recording
 
 from trunkline.call import Loss, LossKind
+from trunkline.dialects import openai
 from trunkline.dialects.wire import text_of
 from trunkline.errors import GatewayError
 from trunkline.v1 import chat_pb2, content_pb2, errors_pb2
@@ -311,6 +312,14 @@ def test_signatures_survive_twenty_turns() -> None:
             model({"text": "answer"}, {"text": "", "thoughtSignature": f"ZW1wdHk{turn}"}),
         ]
     assert write_request(read_request({"contents": contents}))["contents"] == contents
+
+
+def test_signatures_are_no_loss_to_others() -> None:
+    """A conversation of Gemini's goes on at another provider: its signatures are of no use there, and no loss."""
+    call = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "c2ln"}
+    losses: list[Loss] = []
+    openai.encode_request(read_request({"contents": [model({"text": "Hm.", "thought": True}, call)]}), losses=losses)
+    assert losses == []
 
 
 def test_code_that_google_ran_goes_back_verbatim() -> None:
