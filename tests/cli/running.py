@@ -69,6 +69,23 @@ class Terminal:
         self._read = at + len(text)
         return between
 
+    def press(self, key: str, *texts: str) -> None:
+        """Press `key`, again where nothing comes of it, until one of `texts` is on the screen.
+
+        Python's `input` can miss a signal that comes just before it waits: people press Ctrl-C again, too.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            self.type(key)
+            soon = time.monotonic() + 2.0
+            while self._more(soon):
+                for text in texts:
+                    at = self.screen.find(text, self._read)
+                    if at >= 0:
+                        self._read = at + len(text)
+                        return
+        raise AssertionError(f"none of {texts!r} is on the screen:\n{self.screen[self._read :]}")
+
     def wait(self) -> int:
         """Wait for the end of the program; its exit status."""
         status = self._program.wait(_PATIENCE)

@@ -101,6 +101,9 @@ def encode_config(config: ReasoningConfig, to: Writing) -> dict[str, Json]:
     elif config.HasField("budget_tokens"):
         wire["effort"] = next((word for most, word in _BUDGETS if config.budget_tokens <= most), "high")
         to.lose("reasoning.budget_tokens", LossKind.APPROXIMATED)
+    elif config.HasField("enabled"):
+        # A model that can reason does so unasked.
+        to.lose("reasoning.enabled", LossKind.APPROXIMATED)
     if config.effort and config.HasField("budget_tokens"):
         to.lose("reasoning.budget_tokens")
     if config.summary and config.summary != "none":
