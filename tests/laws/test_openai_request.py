@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from laws.openai_meaning import carried, meaning
@@ -99,6 +100,27 @@ def test_an_unknown_key_is_kept_wherever_it_stands(place: tuple[str | int, ...],
     _at(asked, place).update(added)
     sent = _at(through(dumps(asked)), place)
     assert dumps({key: sent[key] for key in added}) == dumps(added)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "data:application/octet-stream;base64,AAAA", "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": "data:,"}},
+        {"type": "video_url", "video_url": {"url": "data:image/png;base64,AAAA"}},
+        {"type": "file", "file": {"file_data": "data:image/png;base64,AAAA", "filename": "a.png"}},
+        {"type": "file", "file": {"file_data": "AAAA"}},
+        {"type": "file", "file": {"file_id": "file-1"}},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}},
+        {"type": "refusal", "refusal": "No."},
+        {"type": "text", "text": "", "cache_control": {"type": "ephemeral", "ttl": "2h"}},
+        {"type": "of_its_own", "n": 2**70},
+    ],
+)
+def test_a_part_stays_what_it_is(part: dict[str, Any]) -> None:
+    """Whatever the data that it holds says of itself."""
+    asked = {"model": "m", "messages": [{"role": "user", "content": [part]}]}
+    assert through(dumps(asked))["messages"][0]["content"] == [part]
 
 
 def _at(wire: Any, place: tuple[str | int, ...]) -> Any:

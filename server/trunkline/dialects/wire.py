@@ -19,6 +19,8 @@ Json: TypeAlias = Any
 _DEPTH = 256
 """The deepest nesting that is read."""
 
+_LONG = 64 * 1024
+
 _MOST_NUMBER = sys.float_info.max
 """The greatest number that a double holds; an integer can be greater."""
 
@@ -37,11 +39,19 @@ def loads(text: bytes | str) -> Json:
         value = _lenient(text, error)
     except RecursionError:
         raise _too_deep() from None
-    brackets = text.count(b"{") + text.count(b"[") if isinstance(text, bytes) else text.count("{") + text.count("[")
-    if brackets > _DEPTH and _is_deeper(value, _DEPTH):
-        # Refused here, so that nothing which walks the value later can run out of stack.
+    # Refused here, so that nothing which walks the value later can run out of stack.
+    if _may_be_deeper(text) and _is_deeper(value, _DEPTH):
         raise _too_deep()
     return value
+
+
+def _may_be_deeper(text: bytes | str) -> bool:
+    """A guess that is never wrong when it says no. Counting costs less than looking, but in a long text."""
+    if len(text) > _LONG:
+        return True
+    if isinstance(text, bytes):
+        return text.count(b"{") + text.count(b"[") > _DEPTH
+    return text.count("{") + text.count("[") > _DEPTH
 
 
 def _is_deeper(value: Json, most: int) -> bool:
@@ -154,7 +164,6 @@ class Object:
     def __init__(
         self,
         fields: dict[str, Json],
-        *,
         lenient: bool = False,
         parent: Object | None = None,
         key: str = "",
@@ -254,7 +263,7 @@ class Object:
                 return None
             self._wrong(key, self.fields.pop(key), "an object")
             return None
-        inner = Object(value, lenient=self._lenient, parent=self, key=key)
+        inner = Object(value, self._lenient, self, key)
         if self._inner is None:
             self._inner = []
         self._inner.append((key, inner))
@@ -272,7 +281,7 @@ class Object:
         """The objects of the array at `key`, one by one; none where absent. A lenient object passes over the rest."""
         for index, value in enumerate(self.take_list(key) or ()):
             if type(value) is dict:
-                yield Object(value, lenient=self._lenient, parent=self, key=key, index=index)
+                yield Object(value, self._lenient, self, key, index)
             elif not self._lenient:
                 path = f"{self.at(key)}[{index}]"
                 raise invalid_request(f"`{path}` must be an object, not {_kind(value)}.", path)
@@ -293,7 +302,7 @@ class Object:
 
     def keep(self, extras: MutableMapping[str, str], dialect: str) -> None:
         """Take what nobody took, and put it into `extras` under the dialect's name."""
-        rest = self.rest()
+        rest = self.rest() if self.fields else None
         if rest:
             kept = {key: value for key, value in rest.items() if value is not None}
             if kept:

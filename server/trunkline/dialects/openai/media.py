@@ -12,6 +12,9 @@ from trunkline.v1.content_pb2 import Media
 _URL_KEYS: Final = {"image_url": "image/*", "video_url": "video/*"}
 """Types of part that hold an address under their own name -> what is known of the medium."""
 
+_SORTS: Final = ("image/", "video/", "audio/")
+_OTHER: Final = "application/octet-stream"
+
 
 def decode_media(wire: Object, kind: str, media: Media) -> None:
     """Read a part of `kind`: `image_url`, `video_url`, `input_audio` or `file`. A `data:` URL stays as it is."""
@@ -22,8 +25,10 @@ def decode_media(wire: Object, kind: str, media: Media) -> None:
     if inner is None:
         inner = Object({}, parent=wire, key=kind)
     if kind in _URL_KEYS:
-        media.uri = inner.need_str("url")
-        media.media_type = _media_type(media.uri) or _URL_KEYS[kind]
+        url = inner.need_str("url")
+        media.uri = url
+        known = _media_type(url)
+        media.media_type = known if known.startswith(_URL_KEYS[kind][:-1]) else _URL_KEYS[kind]
     elif kind == "input_audio":
         media.media_type = f"audio/{inner.need_str('format')}"
         media.uri = f"data:{media.media_type};base64,{inner.need_str('data')}"
@@ -31,11 +36,14 @@ def decode_media(wire: Object, kind: str, media: Media) -> None:
         media.filename = inner.take_str("filename") or ""
         file_id = inner.take_str("file_id")
         if file_id is None:
-            media.uri = inner.need_str("file_data")
-            media.media_type = _media_type(media.uri) or "application/octet-stream"
+            data = inner.need_str("file_data")
+            media.uri = data
+            known = _media_type(data)
+            # One that has a part of its own would be written as such.
+            media.media_type = _OTHER if not known or known.startswith(_SORTS) else known
         else:
             media.file_id = file_id
-            media.media_type = "application/octet-stream"
+            media.media_type = _OTHER
 
 
 def encode_media(media: Media, path: str) -> dict[str, Json]:

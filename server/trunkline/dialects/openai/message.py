@@ -43,7 +43,12 @@ def decode_message(wire: Object, message: Message) -> None:
             wire.at("role"),
         )
     message.role = role
-    if role == content_pb2.ROLE_TOOL:
+    content = wire.fields.get("content")
+    if type(content) is str and len(wire.fields) == 1 and role != content_pb2.ROLE_TOOL:
+        # Most messages hold no more than a text.
+        wire.fields.clear()
+        message.parts.add().text = content
+    elif role == content_pb2.ROLE_TOOL:
         _decode_result(wire, word, message.parts.add())
     else:
         message.name = wire.take_str("name") or ""

@@ -13,6 +13,7 @@ from trunkline.errors import GatewayError
 from trunkline.v1.content_pb2 import Message, Part
 
 _DETAILS: Final = "reasoning_details"
+_FIELDS: Final = frozenset({"reasoning_content", "reasoning", _DETAILS})
 _CARRIED: Final = FOREIGN | {DIALECT}
 
 
@@ -21,6 +22,8 @@ def decode_reasoning(wire: Object, message: Message) -> None:
 
     An item that this gateway wrote itself makes a part of its own: its `length` tells how much of the text is its.
     """
+    if not wire.fields.keys() & _FIELDS:
+        return
     text = wire.take_str("reasoning_content")
     other = wire.take_str("reasoning")
     if not text and other is not None:
