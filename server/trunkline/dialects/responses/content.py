@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from trunkline.dialects.openai.logprobs import decode_logprobs
-from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own
+from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own, restore_item
 from trunkline.dialects.responses.media import KINDS, decode_media, encode_media, sort_of
 from trunkline.dialects.responses.writing import Writing
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
@@ -131,14 +131,8 @@ def encode_output(part: Part) -> dict[str, Json]:
             "logprobs": encode_logprobs(part.logprobs),
         }
     if part.extras:
-        restore_part(wire, part)
+        restore_item(wire, part.extras)
     return wire
-
-
-def restore_part(wire: dict[str, Json], part: Part) -> None:
-    """Write back what the dialect keeps of a part, less what its item tells of itself."""
-    restore(wire, part.extras, DIALECT)
-    wire.pop(ITEM, None)
 
 
 def encode_input(parts: Iterable[Part], to: Writing, path: str) -> Json:
@@ -169,7 +163,7 @@ def _encode_part(part: Part, to: Writing, path: str) -> list[dict[str, Json]]:
     if part.HasField("cache"):
         to.lose("cache_control")
     if part.extras:
-        restore_part(wire, part)
+        restore_item(wire, part.extras)
     return [wire]
 
 

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from trunkline.dialects.responses.carry import is_carrier
 from trunkline.dialects.responses.content import encode_citation, encode_logprobs, encode_output
 from trunkline.dialects.responses.extras import DIALECT, ITEM, own
-from trunkline.dialects.responses.reasoning import PIECES, SEPARATOR, TYPES
+from trunkline.dialects.responses.reasoning import PIECES, SEPARATOR, TYPES, cuts
 from trunkline.dialects.responses.response import Echo, begins_item, carrier, encode_item, head, whole
 from trunkline.dialects.responses.turns import CALLS
 from trunkline.dialects.wire import Json, dumps, loads
@@ -44,10 +44,12 @@ class _Item:
 class _Written:
     """A part that is being written: its item, what it is, where it stands in the item, and its text so far.
 
-    `prefix` is an event's JSON up to its sequence number, which each delta of the part repeats.
+    `prefix` is an event's JSON up to its sequence number, which each delta of the part repeats. Of reasoning, `pieces`
+    are the texts that ended, each with its array, `cuts` the arrays and lengths of those to come, where they are known
+    beforehand, and `skip` what is left of the separator between two.
     """
 
-    __slots__ = ("array", "item", "number", "part", "pieces", "prefix", "text", "what")
+    __slots__ = ("array", "cuts", "item", "number", "part", "pieces", "prefix", "skip", "text", "what")
 
     def __init__(self, item: _Item, part: Part, what: str, number: int) -> None:
         self.item = item
@@ -56,7 +58,9 @@ class _Written:
         self.array = "summary"
         self.number = number
         self.text: list[str] = []
-        self.pieces: list[str] = []
+        self.pieces: list[tuple[str, str]] = []
+        self.cuts: list[tuple[str, int]] = []
+        self.skip = 0
         self.prefix = b""
 
 
@@ -190,9 +194,12 @@ class StreamEncoder:
         wire.pop("content", None)
         wire.pop("encrypted_content", None)
         written, events = self._start_item(index, part, "reasoning", {**wire, "summary": []})
-        match own(part.extras).get(PIECES):
-            case [[("content") as array, _], *_]:
-                written.array = array
+        written.cuts = cuts(own(part.extras).get(PIECES))
+        if written.cuts:
+            written.array = written.cuts[0][0]
+        if not all(length for _, length in written.cuts):
+            # The item is only begun: nobody knows its pieces yet.
+            written.cuts = []
         if part.reasoning.text:
             events += self._reason(written, part.reasoning.text)
         return events
@@ -249,27 +256,49 @@ class StreamEncoder:
     def _reason(self, written: _Written, text: str) -> list[Event]:
         if not text:
             # The decoder of this dialect tells so that another text of the item begins, after a separator.
-            events = self._end_piece(written)
-            written.prefix = b""
-            return events
-        if not written.prefix and written.pieces and text == SEPARATOR:
-            return []
-        events = []
+            return self._next_piece(written)
+        events: list[Event] = []
+        while text and (written.cuts or written.skip):
+            if written.skip:
+                passed = min(written.skip, len(text))
+                written.skip -= passed
+                text = text[passed:]
+                continue
+            written.array, left = written.cuts[0]
+            now, text = text[:left], text[left:]
+            events += self._reason_text(written, now)
+            if len(now) < left:
+                written.cuts[0] = (written.array, left - len(now))
+                continue
+            del written.cuts[0]
+            if written.cuts:
+                events += self._next_piece(written)
+        if text:
+            events += self._reason_text(written, text)
+        return events
+
+    def _next_piece(self, written: _Written) -> list[Event]:
+        """End a text of a reasoning item, which another follows behind a separator."""
+        events = self._end_piece(written)
+        written.prefix = b""
+        written.skip = len(SEPARATOR)
+        return events
+
+    def _reason_text(self, written: _Written, text: str) -> list[Event]:
+        events: list[Event] = []
         if not written.prefix:
-            written.number = len(written.pieces)
-            index = "summary_index" if written.array == "summary" else "content_index"
-            self._prefix(written, index)
+            written.number = sum(array == written.array for array, _ in written.pieces)
+            self._prefix(written, _INDEXES[written.array])
             part = {"type": TYPES[written.array], "text": ""}
             events.append(self._event(_PARTS[written.array] + ".added", {**self._place(written), "part": part}))
         events.append(self._delta_event(written, text))
         return events
 
     def _place(self, written: _Written) -> dict[str, Json]:
-        index = "summary_index" if written.array == "summary" else "content_index"
         return {
             "item_id": written.item.wire.get("id", ""),
             "output_index": written.item.place,
-            index: written.number,
+            _INDEXES[written.array]: written.number,
         }
 
     def _end_piece(self, written: _Written) -> list[Event]:
@@ -278,7 +307,7 @@ class StreamEncoder:
             return []
         text = "".join(written.text)
         written.text.clear()
-        written.pieces.append(text)
+        written.pieces.append((written.array, text))
         where = self._place(written)
         part = {"type": TYPES[written.array], "text": text}
         return [
@@ -356,10 +385,11 @@ class StreamEncoder:
         events = self._end_piece(written)
         begun = item.wire
         item.wire = {**encode_item(part, seed, self._echo), "id": begun["id"]}
-        if "summary" not in own(part.extras):
+        if not own(part.extras).keys() & TYPES.keys():
             item.wire["summary"] = []
-        if written.pieces and "content" not in own(part.extras):
-            item.wire[written.array] = [{"type": TYPES[written.array], "text": text} for text in written.pieces]
+            item.wire.pop("content", None)
+            for array, text in written.pieces:
+                item.wire.setdefault(array, []).append({"type": TYPES[array], "text": text})
         return events + self._finish_item(item)
 
     def _seal(self) -> list[Event]:
@@ -376,6 +406,9 @@ class StreamEncoder:
         self._output[item.place] = item.wire
         return [self._event("response.output_item.done", {"output_index": item.place, "item": item.wire})]
 
+
+_INDEXES: Final = {"summary": "summary_index", "content": "content_index"}
+"""Arrays of a reasoning item -> what the place of a text in them is called."""
 
 _PARTS: Final = {"summary": "response.reasoning_summary_part", "content": "response.content_part"}
 """Arrays of a reasoning item -> how the types of the events about their parts begin."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Final
 
-from trunkline.dialects.wire import Json, Object, loads, text_of
+from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 
 DIALECT: Final = "responses"
 
@@ -24,15 +24,19 @@ _ITEM_KEYS: Final = ("id", "status", "phase", "namespace", "caller", "created_by
 def take_item(wire: Object) -> dict[str, Json]:
     """Take out of an item what it tells of itself."""
     fields = wire.fields
-    item = {key: fields[key] for key in _ITEM_KEYS if fields.get(key) is not None}
+    item: dict[str, Json] = {}
     for key in _ITEM_KEYS:
-        fields.pop(key, None)
+        if key in fields:
+            value = fields.pop(key)
+            if value is not None:
+                item[key] = value
     return item
 
 
 def keep(wire: Object, extras: MutableMapping[str, str], item: Json = ...) -> None:
     """Put what nobody took out of `wire` into `extras`, and `item` where it is given; what is null counts as absent."""
-    kept = {key: value for key, value in wire.rest().items() if value is not None}
+    rest = wire.rest()
+    kept = {key: value for key, value in rest.items() if value is not None} if rest else {}
     if item is not ...:
         kept[ITEM] = item
     if kept:
@@ -46,3 +50,13 @@ def own(extras: Mapping[str, str]) -> dict[str, Json]:
         return {}
     value = loads(text)
     return value if isinstance(value, dict) else {}
+
+
+def restore_item(wire: dict[str, Json], extras: Mapping[str, str]) -> dict[str, Json]:
+    """Write back into `wire` what the dialect keeps in `extras`, less what an item tells of itself, which is given."""
+    kept = own(extras)
+    item = kept.pop(ITEM, None)
+    if kept:
+        restore(wire, extras, DIALECT)
+        wire.pop(ITEM, None)
+    return item if isinstance(item, dict) else {}

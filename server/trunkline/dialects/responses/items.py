@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from trunkline.dialects.ids import made_id
-from trunkline.dialects.responses.content import encode_input, encode_opaque, encode_output, restore_part
-from trunkline.dialects.responses.extras import DIALECT, ITEM, own
+from trunkline.dialects.responses.content import encode_input, encode_opaque, encode_output
+from trunkline.dialects.responses.extras import DIALECT, ITEM, own, restore_item
 from trunkline.dialects.responses.reasoning import encode_reasoning
 from trunkline.dialects.responses.tools import short_name
 from trunkline.dialects.responses.turns import CALLS, RESULTS
 from trunkline.dialects.responses.writing import Writing
-from trunkline.dialects.wire import Json, restore
+from trunkline.dialects.wire import Json
 from trunkline.errors import unsupported
 from trunkline.v1 import content_pb2
 from trunkline.v1.content_pb2 import Message, Part
@@ -61,17 +61,9 @@ def _encode_turn(message: Message, items: list[Json], to: Writing, path: str) ->
         content = encode_input(said, to, path)
         if content != []:
             wire: dict[str, Json] = {"role": _NAMES.get(message.role, "user"), "content": content}
-            _restore_message(wire, message)
+            if message.extras:
+                wire.update(restore_item(wire, message.extras))
             items.append(wire)
-
-
-def _restore_message(wire: dict[str, Json], message: Message) -> None:
-    if message.extras:
-        item = own(message.extras).get(ITEM)
-        restore(wire, message.extras, DIALECT)
-        wire.pop(ITEM, None)
-        if isinstance(item, dict):
-            wire.update(item)
 
 
 def _encode_result(part: Part, to: Writing, path: str) -> dict[str, Json]:
@@ -84,10 +76,7 @@ def _encode_result(part: Part, to: Writing, path: str) -> dict[str, Json]:
         to.lose(f"{path}.is_error")
     wire: dict[str, Json] = {"type": kind, "call_id": given, "output": encode_input(result.parts, to, path) or ""}
     if part.extras:
-        item = own(part.extras).get(ITEM)
-        restore_part(wire, part)
-        if isinstance(item, dict):
-            wire.update(item)
+        wire.update(restore_item(wire, part.extras))
     return wire
 
 
@@ -106,13 +95,15 @@ def _encode_assistant(message: Message, items: list[Json], to: Writing, path: st
                 items.append(open_message)
                 messages.append(open_message)
             block = encode_opaque(part, to, path) if kind == "opaque" else encode_output(part)
+            if part.HasField("cache"):
+                to.lose("cache_control")
             if block is not None:
                 open_message["content"].append(block)
             continue
         open_message = None
         match kind:
             case "tool_call":
-                items.append(_encode_call(part, item, to, f"{path}.parts[{index}]"))
+                items.append(_encode_call(part, kept, to, f"{path}.parts[{index}]"))
             case "reasoning":
                 # The reasoning of other dialects goes back to its origin alone.
                 if DIALECT in part.extras:
@@ -144,10 +135,12 @@ def _shorten(message: dict[str, Json]) -> None:
             message["content"] = text
 
 
-def _encode_call(part: Part, item: Json, to: Writing, path: str) -> dict[str, Json]:
+def _encode_call(part: Part, kept: dict[str, Json], to: Writing, path: str) -> dict[str, Json]:
     call = part.tool_call
-    kept: dict[str, Json] = item if isinstance(item, dict) else {}
-    kind = kept.get("type", "function_call")
+    item = kept.get(ITEM)
+    if not isinstance(item, dict):
+        item = {}
+    kind = item.get("type", "function_call")
     if kind not in CALLS:
         kind = "function_call"
     given = call.id
@@ -157,10 +150,9 @@ def _encode_call(part: Part, item: Json, to: Writing, path: str) -> dict[str, Js
     if kind != "function_call":
         to.custom.add(given)
     name = call.name
-    if isinstance(kept.get("namespace"), str):
-        name = short_name(kept["namespace"], name)
-    wire: dict[str, Json] = {"type": kind, "call_id": given, "name": name, CALLS[kind]: call.arguments_json}
-    if part.extras:
-        restore_part(wire, part)
-        wire = {**kept, **wire}
+    if isinstance(item.get("namespace"), str):
+        name = short_name(item["namespace"], name)
+    wire = {**item, "type": kind, "call_id": given, "name": name, CALLS[kind]: call.arguments_json}
+    if len(kept) > 1:
+        restore_item(wire, part.extras)
     return wire

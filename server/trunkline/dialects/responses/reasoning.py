@@ -66,21 +66,29 @@ def encode_reasoning(part: Part) -> dict[str, Json]:
     return wire
 
 
-def _cut(text: str, pieces: Json) -> list[tuple[str, str]]:
-    """The texts of an item; one of `summary` where the text is not the one that was cut."""
-    cuts: list[tuple[str, str]] = []
-    at = 0
+def cuts(pieces: Json) -> list[tuple[str, int]]:
+    """The arrays and the lengths of the texts of an item, as far as `pieces` tell them."""
+    found: list[tuple[str, int]] = []
     for piece in pieces if isinstance(pieces, list) else ():
         match piece:
-            case [("summary" | "content") as array, int(length)] if length > 0:
-                cuts.append((array, text[at : at + length]))
-                at += length + len(SEPARATOR)
+            case [("summary" | "content") as array, int(length)] if length >= 0:
+                found.append((array, length))
             case _:
                 break
-    if cuts and SEPARATOR.join(cut for _, cut in cuts) == text:
-        return cuts
-    first = cuts[0][0] if len(cuts) == 1 else "summary"
-    return [(first, text)] if text else []
+    return found
+
+
+def _cut(text: str, pieces: Json) -> list[tuple[str, str]]:
+    """The texts of an item; one alone where the text is not the one that was cut."""
+    known = cuts(pieces)
+    texts: list[tuple[str, str]] = []
+    at = 0
+    for array, length in known:
+        texts.append((array, text[at : at + length]))
+        at += length + len(SEPARATOR)
+    if texts and SEPARATOR.join(cut for _, cut in texts) == text:
+        return texts
+    return [(known[0][0] if len(known) == 1 else "summary", text)] if text else []
 
 
 def decode_config(wire: Object, config: ReasoningConfig) -> None:

@@ -1,7 +1,7 @@
 """The items of a conversation, as turns of the contract.
 
-What the assistant wrote between two words of others is one turn, as every other format has it; the items that only this
-dialect can read stand in it, too. Each can still be told from its neighbours, so that the way back gives the same items.
+What the assistant wrote between two words of others is one turn, as every other format has it, and the items that only
+this dialect can read stand in it, too. Each can be told from its neighbours, so that the way back gives the same items.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from trunkline.dialects.responses.carry import unload, unpack
 from trunkline.dialects.responses.content import decode_content, decode_said
-from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own, take_item
+from trunkline.dialects.responses.extras import DIALECT, keep, take_item
 from trunkline.dialects.responses.reasoning import decode_reasoning
 from trunkline.dialects.responses.tools import flat_name
 from trunkline.dialects.wire import Json, Object, text_of
@@ -65,11 +65,11 @@ class Turns:
                     decode_reasoning(wire, carried)
                     unload(cargo, carried.reasoning.text, parts)
             case "function_call" | "custom_tool_call":
+                namespace = wire.fields.get("namespace")
                 part = self._assistant().parts.add()
                 decode_call(wire, part)
-                kept = own(part.extras).get(ITEM)
-                if isinstance(kept, dict) and isinstance(kept.get("namespace"), str):
-                    part.tool_call.name = flat_name(kept["namespace"], part.tool_call.name)
+                if isinstance(namespace, str):
+                    part.tool_call.name = flat_name(namespace, part.tool_call.name)
                 self._calls.add(part.tool_call.id)
             case "function_call_output" | "custom_tool_call_output":
                 self._result(wire, kind)
