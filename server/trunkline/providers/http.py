@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Protocol
@@ -59,7 +60,7 @@ class Reader(Protocol):
         ...
 
 
-class HttpProvider:
+class HttpProvider(ABC):
     """One provider. A dialect subclasses it and says how its requests and answers are written."""
 
     native_choices = True
@@ -79,25 +80,25 @@ class HttpProvider:
         """The name that the configuration gives it."""
         return self._name
 
+    @abstractmethod
     def path(self, model: str, *, stream: bool) -> str:
         """Where a request for `model` goes, below the base URL."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
         """The body of a request to `model`, without its name and without what asks for a stream."""
-        raise NotImplementedError
 
+    @abstractmethod
     def address(self, wire: dict[str, Json], model: str, *, stream: bool) -> None:
         """Put the model's name, and what asks for a stream, into the body."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode_response(self, wire: Object) -> ChatResponse:
         """Read a whole answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stream_decoder(self) -> StreamDecoder:
         """A reader for one stream."""
-        raise NotImplementedError
 
     def reader(self) -> Reader:
         """What splits the bytes of one stream into events."""
@@ -109,13 +110,13 @@ class HttpProvider:
         """The headers of one request, for providers whose key is made anew for each or expires."""
         return headers
 
+    @abstractmethod
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         """Read the answer of a call that failed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode_models(self, wire: Json) -> list[str]:
         """The names in the answer to `GET /models`."""
-        raise NotImplementedError
 
     def next_models_path(self, wire: Json) -> str | None:
         """Where the list of models goes on, below the base URL, after the page `wire`; None after the last."""
