@@ -53,6 +53,7 @@ def _decode_choice(wire: Object, choice: Choice, position: int, response_id: str
     choice.message.role = content_pb2.ROLE_ASSISTANT
     message = wire.take_object("message")
     if message is not None:
+        wire.take("delta")  # Perplexity's, which says the same again, or nothing
         name_calls(message.fields.get("tool_calls"), response_id, choice.index)
         _decode_answer(message, choice.message)
     _decode_choice_logprobs(wire, choice.message)
