@@ -387,6 +387,8 @@ def test_what_follows_the_end_is_not_read() -> None:
     for data in stream():
         decoder.feed(data)
     assert decoder.done
+    for data in (_DONE, b"{", *stream(output=OUTPUT), dumps(failed("server_error"))):
+        assert decoder.feed(data) == []
 
 
 def test_an_event_that_is_no_object_is_the_providers_fault() -> None:

@@ -37,13 +37,14 @@ class _Open:
 class _Item:
     """An item that is being written."""
 
-    __slots__ = ("adjacent", "fields", "heard", "id", "kind", "parts", "piece", "pieces")
+    __slots__ = ("adjacent", "ended", "fields", "heard", "id", "kind", "parts", "piece", "pieces")
 
     def __init__(self, fields: dict[str, Json]) -> None:
         self.fields = fields
         self.id = fields.get("id")
         self.kind = fields.get("type") or ""
         self.adjacent = False
+        self.ended = False
         # Parts of a message by the server's own number, which need not begin at 0; one part, 0, for all else.
         self.parts: dict[Any, _Open] = {}
         self.piece: tuple[str, Any] | None = None
@@ -68,7 +69,6 @@ class StreamDecoder:
         self._after_message = False
         self._head: dict[str, Json] = {}
         self._items: dict[Any, _Item] = {}
-        self._finished: list[tuple[Any, _Item]] = []
 
     @property
     def done(self) -> bool:
@@ -77,11 +77,14 @@ class StreamDecoder:
 
     def feed(self, data: bytes) -> list[ChatEvent]:
         """The events of one event of the server's. Raises `GatewayError` where it tells of an error, or is none."""
-        if data.startswith(b"[DONE]"):
+        if self._done or data.startswith(b"[DONE]"):
             return []
         wire = loads(data)
         if not isinstance(wire, dict):
             raise provider_failed("An event of the provider's stream is not a JSON object.")
+        for key in _PLACES:
+            if key in wire and type(wire[key]) is not int and type(wire[key]) is not str:
+                del wire[key]
         events: list[ChatEvent] = []
         kind = wire.get("type")
         read = _READERS.get(kind) if isinstance(kind, str) else None
@@ -106,19 +109,24 @@ class StreamDecoder:
             events.append(ChatEvent(start=self._start or ChatResponse()))
 
     def _key(self, wire: dict[str, Json]) -> Any:
-        """What tells one item from another: its place, or its id where the server leaves the place out."""
+        """What tells one item from another: its place, or its id where the server leaves the place out; the item that
+        was begun last where it tells neither."""
         place = wire.get("output_index")
         if type(place) is int:
             return place
-        given = wire.get("item_id")
-        if given is None and isinstance(wire.get("item"), dict):
-            given = wire["item"].get("id")
-        return next((key for key, item in self._items.items() if given is not None and item.id == given), given)
+        item = wire.get("item")
+        given = item.get("id") if isinstance(item, dict) else wire.get("item_id")
+        if given is None:
+            return next(reversed(self._items), None)
+        return next((key for key, item in self._items.items() if item.id == given), _text(given))
 
     def _added(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
         fields = wire.get("item")
-        key = self._key(wire)
-        if isinstance(fields, dict) and isinstance(fields.get("type"), str) and key not in self._items:
+        if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
+            return
+        unplaced = "output_index" not in wire and fields.get("id") is None
+        key = len(self._items) if unplaced else self._key(wire)
+        if key not in self._items:
             self._add(key, fields, events)
 
     def _add(self, key: Any, fields: dict[str, Json], events: list[ChatEvent]) -> _Item:
@@ -154,13 +162,14 @@ class StreamDecoder:
         events.append(ChatEvent(part_start=PartStart(index=opened.index, part=part)))
         return opened
 
-    def _item(self, wire: dict[str, Json], kind: str, events: list[ChatEvent]) -> _Item:
-        """The item that an event is about; begun here where the server did not say that it begins."""
+    def _item(self, wire: dict[str, Json], kind: str, events: list[ChatEvent]) -> _Item | None:
+        """The item that an event is about, begun here where the server did not say that it begins; None where it is of
+        another kind, or has ended."""
         key = self._key(wire)
         item = self._items.get(key)
         if item is None:
             item = self._add(key, {"type": kind, "id": wire.get("item_id")}, events)
-        return item
+        return item if item.kind == kind and not item.ended else None
 
     def _content(self, item: _Item, number: Any, kind: str, events: list[ChatEvent]) -> _Open:
         """The part of a message with the server's `number`, begun where it is not yet."""
@@ -179,7 +188,7 @@ class StreamDecoder:
         kind = _KINDS.get(part.get("type")) if isinstance(part, dict) else None
         if kind is not None:
             item = self._item(wire, "message", events)
-            if item.kind == "message":
+            if item is not None:
                 self._content(item, wire.get("content_index", 0), kind, events)
 
     def _text_delta(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
@@ -188,8 +197,10 @@ class StreamDecoder:
             return
         item = self._items.get(wire.get("output_index"))
         opened = item.parts.get(wire.get("content_index", 0)) if item is not None else None
-        if opened is None:
+        if opened is None or item is None or item.ended:
             item = self._item(wire, "message", events)
+            if item is None:
+                return
             kind = "refusal" if wire["type"] == "response.refusal.delta" else "text"
             opened = self._content(item, wire.get("content_index", 0), kind, events)
         if opened.kind in ("text", "refusal"):
@@ -203,6 +214,8 @@ class StreamDecoder:
 
     def _text_done(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
         item = self._item(wire, "message", events)
+        if item is None:
+            return
         kind = "refusal" if wire["type"] == "response.refusal.done" else "text"
         opened = self._content(item, wire.get("content_index", 0), kind, events)
         if opened.kind == kind:
@@ -225,7 +238,7 @@ class StreamDecoder:
 
     def _arguments(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
         item = self._items.get(self._key(wire))
-        opened = item.parts.get(0) if item is not None else None
+        opened = item.parts.get(0) if item is not None and not item.ended else None
         if opened is None or opened.kind != "tool_call":
             return
         text = wire.get("delta")
@@ -245,10 +258,8 @@ class StreamDecoder:
         text = wire.get("text") if delta is None else delta
         if not isinstance(text, str) or not text:
             return
-        item = self._items.get(wire.get("output_index"))
-        if item is None:
-            item = self._item(wire, "reasoning", events)
-        if item.kind == "reasoning" and (delta is not None or (array, number) not in item.heard):
+        item = self._item(wire, "reasoning", events)
+        if item is not None and (delta is not None or (array, number) not in item.heard):
             self._reason_text(item, array, number, text, events)
 
     def _reason_text(self, item: _Item, array: str, number: Any, text: str, events: list[ChatEvent]) -> None:
@@ -281,19 +292,18 @@ class StreamDecoder:
         if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
             return
         key = self._key(wire)
-        if any(key == finished for finished, _ in self._finished):
-            return
-        self._finish(key, fields, events)
+        item = self._items.get(key)
+        if item is None or not item.ended:
+            self._finish(key, fields, events)
 
     def _finish(self, key: Any, fields: dict[str, Json], events: list[ChatEvent]) -> None:
         """End an item, of which `fields` tell the whole."""
         item = self._items.get(key)
         if item is None:
-            item = self._add(key, {**fields, "summary": None, "content": None}, events)
-        self._finished.append((key, item))
-        known = item.kind if item.kind in ("message", "reasoning", *CALLS) else ""
-        if known and fields.get("type") != item.kind:
-            fields = {**item.fields}
+            item = self._add(key, fields, events)
+        item.ended = True
+        if fields.get("type") != item.kind:
+            fields = item.fields
         if item.kind == "message":
             self._finish_message(item, fields, events)
             return
@@ -369,10 +379,8 @@ class StreamDecoder:
 
     def _finish_rest(self, output: list[Json], events: list[ChatEvent]) -> None:
         """End the items that the server did not end, by what the whole response says of them."""
-        finished = {key for key, _ in self._finished}
         items = [fields for fields in output if isinstance(fields, dict) and isinstance(fields.get("type"), str)]
-        for key in [key for key in self._items if key not in finished]:
-            item = self._items[key]
+        for key, item in [(key, item) for key, item in self._items.items() if not item.ended]:
             same = [fields for fields in items if fields["type"] == item.kind and fields.get("id") == item.id]
             self._finish(key, same[0] if same else item.fields, events)
         if not self._items:
@@ -419,6 +427,9 @@ def _end_text(at: _Open, final: Part) -> PartEnd:
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
+
+_PLACES: Final = ("output_index", "content_index", "summary_index", "item_id")
+"""The keys that tell what an event is about."""
 
 _KINDS: Final[dict[Any, str]] = {"output_text": "text", "refusal": "refusal"}
 

@@ -31,7 +31,11 @@ def decode_reasoning(wire: Object, part: Part) -> None:
     pieces: list[tuple[str, str]] | None = []
     texts: list[str] = []
     for array, kind in TYPES.items():
-        for piece in wire.fields.get(array) or ():
+        told = wire.fields.get(array)
+        if told is not None and not isinstance(told, list):
+            pieces = None
+            continue
+        for piece in told or ():
             text = piece.get("text") if isinstance(piece, dict) else None
             if not isinstance(text, str) or not text or piece != {"type": kind, "text": text}:
                 pieces = None
