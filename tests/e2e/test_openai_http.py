@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from e2e.conftest import KEY, Running, Start
+from fakes.sim_server import SimServer
 from jsonschema import Draft202012Validator
 
 from trunkline.dialects.wire import dumps
@@ -328,3 +329,19 @@ async def test_a_request_id_is_kept_or_made(gateway: Running) -> None:
 
     assert kept.headers["x-request-id"] == "my-id-1"
     assert made.headers["x-request-id"].startswith("req_")
+
+
+async def test_what_a_provider_cannot_take_is_told(start: Start) -> None:
+    """A field that the target has no word for is named in the answer's headers; strict callers are refused instead."""
+    async with SimServer() as upstream:
+        anthropic = {"kind": "anthropic", "base_url": upstream.url, "api_key": "k"}
+        async with start(providers={"other": anthropic}, models={}) as gateway:
+            body = chat("other/claude-sonnet-4-5", logit_bias={"1": 1}, seed=7, my_own={"x": 1})
+            told = await post(gateway, body)
+            refused = await post(gateway, body, **{"x-trunkline-strict": "true"})
+
+    assert set(told.headers["x-trunkline-dropped"].split(", ")) >= {"logit_bias", "seed", "my_own"}
+    assert len(upstream.requests) == 1
+    assert b"my_own" not in upstream.requests[0].body
+    assert refused.status_code == 400
+    assert refused.json()["error"]["code"] == "unsupported_parameter"
