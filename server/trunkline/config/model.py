@@ -132,7 +132,8 @@ class ProviderConfig(Section):
     options: dict[Text, Text] = Field(
         default_factory=dict,
         description="What the kind alone knows, by name. `vertex`: `project`, `location` and `credentials`, the file "
-        "of a service account; without it the machine's own credentials serve (Application Default Credentials).",
+        "of a service account; without it the machine's own credentials serve (Application Default Credentials). "
+        "`bedrock`: `region`, and `profile`, one of AWS's own configuration files.",
     )
 
 

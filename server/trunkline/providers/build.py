@@ -8,7 +8,7 @@ from typing import Final
 from trunkline.config.model import ProviderConfig
 from trunkline.core.provider import Provider
 from trunkline.dialects.openai.profile import Profile
-from trunkline.providers import anthropic, cohere, gemini, responses, vertex
+from trunkline.providers import anthropic, bedrock, cohere, gemini, responses, vertex
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.choices import Choices
 from trunkline.providers.compatible import PRESETS, Preset
@@ -40,6 +40,7 @@ def _sim(name: str, config: ProviderConfig) -> HttpProvider:
 _MAKERS: Final[dict[str, Callable[[str, ProviderConfig], HttpProvider]]] = {
     **{kind: _compatible(preset) for kind, preset in PRESETS.items()},
     "anthropic": anthropic.make,
+    "bedrock": bedrock.make,
     "cohere": cohere.make,
     "gemini": gemini.make,
     "vertex": vertex.make,

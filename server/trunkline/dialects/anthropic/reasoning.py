@@ -57,8 +57,11 @@ def decode_reasoning(wire: Object, request: ChatRequest) -> None:
         reasoning.effort = config.take_str("effort") or ""
 
 
-def encode_reasoning(request: ChatRequest, wire: dict[str, Json], to: Writing) -> bool:
-    """Write how much to reason; tells whether the model will have been asked to."""
+def encode_reasoning(request: ChatRequest, wire: dict[str, Json], to: Writing, dialect: str = DIALECT) -> bool:
+    """Write how much to reason; tells whether the model will have been asked to.
+
+    `dialect` is the one whose signed blocks the request can hold.
+    """
     reasoning = request.reasoning
     profile = to.profile
     if not request.HasField("reasoning"):
@@ -67,7 +70,7 @@ def encode_reasoning(request: ChatRequest, wire: dict[str, Json], to: Writing) -
     if _is_off(reasoning):
         _switch_off(wire, to, name)
         return profile.thinks and "thinking" not in wire
-    if (_is_forced(request) and not profile.thinks) or _lacks_thinking(request, to):
+    if (_is_forced(request) and not profile.thinks) or _lacks_thinking(request, to, dialect):
         # A model that has to be asked to think refuses to be forced to call a tool as well.
         to.lose(name)
         return False
@@ -104,7 +107,7 @@ def _is_forced(request: ChatRequest) -> bool:
     )
 
 
-def _lacks_thinking(request: ChatRequest, to: Writing) -> bool:
+def _lacks_thinking(request: ChatRequest, to: Writing, dialect: str) -> bool:
     """Whether the tool calls that wait for an answer were made without thinking, after which a model with a budget
     may not begin to think: their turn would have to begin with a signed block, and there is none."""
     if to.profile.adaptive:
@@ -114,7 +117,7 @@ def _lacks_thinking(request: ChatRequest, to: Writing) -> bool:
             signed = calls = False
             for part in message.parts:
                 kind = part.WhichOneof("kind")
-                signed = signed or (kind == "reasoning" and DIALECT in part.extras)
+                signed = signed or (kind == "reasoning" and dialect in part.extras)
                 calls = calls or kind == "tool_call"
             return calls and not signed
         if any(part.WhichOneof("kind") != "tool_result" for part in message.parts):

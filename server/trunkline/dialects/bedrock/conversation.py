@@ -1,0 +1,239 @@
+"""The turns of a conversation, as Converse wants them: instructions apart, users and assistants in alternation."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict, deque
+from typing import Final
+
+from trunkline.call import LossKind
+from trunkline.dialects.bedrock.content import cache_block, decode_blocks, encode_part
+from trunkline.dialects.bedrock.dialect import DIALECT
+from trunkline.dialects.bedrock.profile import Writing
+from trunkline.dialects.ids import made_id
+from trunkline.dialects.wire import Json, Object, restore
+from trunkline.errors import invalid_request, unsupported
+from trunkline.v1 import content_pb2
+from trunkline.v1.chat_pb2 import ChatRequest
+from trunkline.v1.content_pb2 import Message, Part, Role
+
+ROLES: Final[dict[str, Role.ValueType]] = {
+    "user": content_pb2.ROLE_USER,
+    "assistant": content_pb2.ROLE_ASSISTANT,
+    "system": content_pb2.ROLE_SYSTEM,
+}
+
+_ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+"""What the API takes as the id of a tool call."""
+
+_FILLER: Final = "."
+"""What stands where the API demands a text and the caller gave none."""
+
+
+def decode_system(wire: Object, request: ChatRequest) -> None:
+    """Read the instructions as the first message."""
+    if not wire.fields.get("system"):
+        wire.take("system")
+        return
+    message = request.messages.add(role=content_pb2.ROLE_SYSTEM)
+    decode_blocks(wire, "system", message.parts, content_pb2.ROLE_SYSTEM)
+
+
+def decode_turn(wire: Object, request: ChatRequest) -> None:
+    """Read one message: two where it holds tool results and more."""
+    word = wire.need_str("role")
+    role = ROLES.get(word)
+    if role is None:
+        raise invalid_request(
+            f"`{wire.at('role')}` must be one of {', '.join(f'`{name}`' for name in ROLES)}, not `{word[:64]}`.",
+            wire.at("role"),
+        )
+    message = request.messages.add(role=role)
+    if wire.fields.get("content") is None:
+        raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
+    decode_blocks(wire, "content", message.parts, role)
+    wire.keep(message.extras, DIALECT)
+    if role != content_pb2.ROLE_USER:
+        return
+    rest = [part for part in message.parts if part.WhichOneof("kind") != "tool_result"]
+    if len(rest) == len(message.parts):
+        return
+    message.role = content_pb2.ROLE_TOOL
+    if rest:
+        results = [part for part in message.parts if part.WhichOneof("kind") == "tool_result"]
+        del message.parts[:]
+        message.parts.extend(results)
+        request.messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
+
+
+class _Turn:
+    """A message of the API that is being put together, from one or several of the contract's."""
+
+    __slots__ = ("blocks", "message", "results", "role")
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+        self.message: dict[str, Json] = {"role": role, "content": None}
+        self.results: list[Json] = []
+        self.blocks: list[Json] = []
+
+
+class Conversation:
+    """Puts the messages of a request into turns.
+
+    Instructions that begin a conversation go to `system`. Later ones stay where they are as far as the model takes
+    system messages between turns, which must be behind a user's turn and in front of the assistant's; elsewhere they
+    join the first, and that is noted. A model that takes none is told them by the user.
+    """
+
+    def __init__(self, to: Writing) -> None:
+        self._to = to
+        self._system: list[Json] = []
+        self._turns: list[_Turn] = []
+        self._waiting: list[tuple[str, Message, list[Json]]] = []
+        self._unnamed: defaultdict[str, deque[str]] = defaultdict(deque)
+        self.tools: dict[str, None] = {}
+        """The names of the tools that were called, in order."""
+
+    def add(self, message: Message, path: str) -> None:
+        """Take the next message."""
+        if message.name:
+            self._to.lose(f"{path}.name")
+        match message.role:
+            case content_pb2.ROLE_SYSTEM | content_pb2.ROLE_DEVELOPER:
+                blocks = self._instructions(message, path)
+                if self._turns or self._waiting:
+                    self._waiting.append((path, message, blocks))
+                else:
+                    self._system.extend(blocks)
+            case content_pb2.ROLE_ASSISTANT:
+                self._place()
+                self._append("assistant", message, path)
+            case _:
+                self._append("user", message, path)
+
+    def write(self, wire: dict[str, Json]) -> None:
+        """Write `system` and `messages`."""
+        self._place()
+        if not self._turns and self._system:
+            # Instructions alone: the API answers a user.
+            turn = _Turn("user")
+            turn.blocks, self._system = self._system, []
+            self._turns.append(turn)
+            self._to.lose("messages[0].role", LossKind.APPROXIMATED)
+        elif self._turns and self._turns[0].role == "assistant":
+            # A conversation must begin with the user.
+            turn = _Turn("user")
+            turn.blocks.append({"text": _FILLER})
+            self._turns.insert(0, turn)
+            self._to.lose("messages[0].role", LossKind.APPROXIMATED)
+        if self._system and not self._to.profile.system:
+            first = self._turns[0]
+            first.blocks[:0] = [block for block in self._system if type(block) is dict and "text" in block]
+            self._system = []
+            self._to.lose("messages[0].role", LossKind.APPROXIMATED)
+        if self._system:
+            wire["system"] = self._system
+        messages: list[Json] = []
+        for turn in self._turns:
+            blocks = [*turn.results, *turn.blocks]
+            if _has(blocks, "document") and not _has(blocks, "text"):
+                # The API takes no document without a text.
+                blocks.append({"text": _FILLER})
+            turn.message["content"] = blocks
+            messages.append(turn.message)
+        if messages and self._turns[-1].role == "assistant":
+            _trim(messages[-1]["content"])
+        wire["messages"] = messages
+
+    def _instructions(self, message: Message, path: str) -> list[Json]:
+        for part in message.parts:
+            if part.WhichOneof("kind") not in ("text", "opaque"):
+                raise unsupported(f"`{path}` holds more than text, which instructions to this target cannot.", path)
+        return self._blocks(message, path)[1]
+
+    def _append(self, role: str, message: Message, path: str) -> None:
+        results, blocks = self._blocks(message, path)
+        if not blocks and not results:
+            return
+        turn = self._turns[-1] if self._turns else None
+        if turn is None or turn.role != role:
+            turn = _Turn(role)
+            self._turns.append(turn)
+        # Results come first in their turn, whatever stands beside them.
+        turn.results += results
+        turn.blocks += blocks
+        if message.extras:
+            restore(turn.message, message.extras, DIALECT)
+
+    def _blocks(self, message: Message, path: str) -> tuple[list[Json], list[Json]]:
+        """The tool results of a message, and its other blocks; each with the mark that stands behind it."""
+        results: list[Json] = []
+        blocks: list[Json] = []
+        for part in message.parts:
+            kind = part.WhichOneof("kind")
+            block = encode_part(part, kind, self._to, path)
+            if block is None:
+                continue
+            place = blocks
+            if kind == "tool_result":
+                block["toolResult"]["toolUseId"] = self._result_id(part)
+                if part.tool_result.name:
+                    self.tools.setdefault(part.tool_result.name)
+                place = results
+            elif kind == "tool_call":
+                block["toolUse"]["toolUseId"] = self._call_id(part, path, len(blocks))
+                self.tools.setdefault(part.tool_call.name)
+            place.append(block)
+            mark = cache_block(part, self._to)
+            if mark is not None:
+                place.append(mark)
+        return results, blocks
+
+    def _call_id(self, part: Part, path: str, place: int) -> str:
+        call = part.tool_call
+        if call.id:
+            return _legal(call.id)
+        made = made_id("tooluse_", f"{path}/{place}")
+        self._unnamed[call.name].append(made)
+        return made
+
+    def _result_id(self, part: Part) -> str:
+        result = part.tool_result
+        if result.tool_call_id:
+            return _legal(result.tool_call_id)
+        calls = self._unnamed[result.name]
+        return calls.popleft() if calls else made_id("tooluse_", result.name)
+
+    def _place(self) -> None:
+        """Put the instructions that wait behind the last turn, or to the first ones."""
+        waiting, self._waiting = self._waiting, []
+        if not any(blocks for _, _, blocks in waiting):
+            return
+        claude = self._to.profile.claude
+        if claude is not None and claude.system_turns and self._turns and self._turns[-1].role == "user":
+            turn = _Turn("system")
+            for _, message, blocks in waiting:
+                turn.blocks.extend(blocks)
+                restore(turn.message, message.extras, DIALECT)
+            self._turns.append(turn)
+            return
+        for path, _, blocks in waiting:
+            self._system.extend(blocks)
+            self._to.lose(path, LossKind.APPROXIMATED)
+
+
+def _legal(name: str) -> str:
+    """The id itself where the API takes it, else another that is always the same for it."""
+    return name if _ID.fullmatch(name) else made_id("tooluse_", name)
+
+
+def _has(blocks: list[Json], kind: str) -> bool:
+    return any(type(block) is dict and kind in block for block in blocks)
+
+
+def _trim(blocks: list[Json]) -> None:
+    """Take the white space from the end of an answer that the model is to go on with: the API refuses it."""
+    last = blocks[-1]
+    if type(last) is dict and "text" in last:
+        blocks[-1] = {**last, "text": last["text"].rstrip()}

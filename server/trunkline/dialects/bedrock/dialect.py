@@ -1,0 +1,5 @@
+"""The name of the dialect."""
+
+from typing import Final
+
+DIALECT: Final = "bedrock"

@@ -1,0 +1,181 @@
+"""The tools of a request, and the choice among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from trunkline.call import LossKind
+from trunkline.dialects.anthropic.objects import has_type
+from trunkline.dialects.anthropic.schema import fit_schema
+from trunkline.dialects.bedrock.cache import encode_cache, take_cache
+from trunkline.dialects.bedrock.content import kind_of
+from trunkline.dialects.bedrock.dialect import DIALECT
+from trunkline.dialects.bedrock.profile import Writing
+from trunkline.dialects.wire import Json, Object, loads, restore, text_of
+from trunkline.errors import invalid_request
+from trunkline.v1 import chat_pb2
+from trunkline.v1.chat_pb2 import ChatRequest, Tool, ToolChoice
+
+_MODES: Final[dict[str, ToolChoice.Mode.ValueType]] = {
+    "auto": chat_pb2.ToolChoice.MODE_AUTO,
+    "any": chat_pb2.ToolChoice.MODE_REQUIRED,
+}
+
+
+def decode_tools(wire: Object, request: ChatRequest) -> None:
+    """Read `toolConfig`. A tool of another form, which the provider runs, is carried verbatim."""
+    config = wire.take_object("toolConfig")
+    if config is None:
+        return
+    for item in config.take_objects("tools"):
+        if "cachePoint" in item.fields and take_cache(item.fields, request.tools[-1] if request.tools else None):
+            continue
+        tool = request.tools.add()
+        if type(item.fields.get("toolSpec")) is dict:
+            _decode_tool(item, tool)
+        else:
+            tool.native.dialect = DIALECT
+            tool.native.json = text_of(item.fields)
+    choice = config.fields.get("toolChoice")
+    if type(choice) is dict and len(choice) == 1:
+        ((kind, inner),) = choice.items()
+        if kind in _MODES and inner == {}:
+            config.take("toolChoice")
+            request.tool_choice.mode = _MODES[kind]
+        elif kind == "tool" and type(inner) is dict and inner.keys() == {"name"} and type(inner["name"]) is str:
+            config.take("toolChoice")
+            request.tool_choice.name = inner["name"]
+
+
+def _decode_tool(wire: Object, tool: Tool) -> None:
+    inner = wire.take_object("toolSpec")
+    if inner is None:
+        return
+    function = tool.function
+    function.name = inner.need_str("name")
+    function.description = inner.take_str("description") or ""
+    schema = inner.take_object("inputSchema")
+    if schema is not None and type(schema.fields.get("json")) is dict:
+        function.parameters_json = text_of(schema.take("json"))
+    strict = inner.take_bool("strict")
+    if strict is not None:
+        function.strict = strict
+    wire.keep(tool.extras, DIALECT)
+
+
+def encode_tools(request: ChatRequest, called: Iterable[str], wire: dict[str, Json], to: Writing) -> None:
+    """Write the tools and the choice among them. A tool that another provider runs is left out, and noted.
+
+    The API takes no calls without tools: where the caller has none any more, those that were `called` stand for them.
+    """
+    tools: list[Json] = []
+    for index, tool in enumerate(request.tools):
+        block = _encode_tool(tool, to, f"tools[{index}]")
+        if block is not None:
+            tools.append(block)
+            mark = _mark(tool, to)
+            if mark is not None:
+                tools.append(mark)
+    called = list(called)
+    if not tools and called:
+        tools = [{"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object"}}}} for name in called]
+        to.lose("tools", LossKind.APPROXIMATED)
+    elif request.tool_choice.mode == chat_pb2.ToolChoice.MODE_NONE and tools:
+        if called:
+            to.lose("tool_choice")
+        else:
+            # There is no word for it: a model that knows of no tool calls none.
+            tools = []
+            to.lose("tool_choice", LossKind.EMULATED)
+    if tools:
+        wire["toolConfig"] = {"tools": tools}
+        _encode_choice(request, wire, to)
+    elif _is_forced(request):
+        to.lose("tool_choice")
+
+
+def _mark(tool: Tool, to: Writing) -> dict[str, Json] | None:
+    if not tool.HasField("cache"):
+        return None
+    if not to.profile.tool_cache:
+        to.lose("cache_control")
+        return None
+    return encode_cache(tool.cache, to)
+
+
+def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
+    if tool.WhichOneof("kind") == "native":
+        if tool.native.dialect != DIALECT:
+            to.lose(f"{path}.{kind_of(tool.native.json)}")
+            return None
+        if not isinstance(loads(tool.native.json), dict):
+            raise invalid_request(f"`{path}` must be the text of a JSON object.", path)
+        return msgspec.Raw(tool.native.json.encode())
+    function = tool.function
+    spec: dict[str, Json] = {"name": function.name}
+    if function.description:
+        spec["description"] = function.description
+    schema: Json
+    if function.strict or not has_type(function.parameters_json):
+        schema = _schema(function.parameters_json, path)
+    else:
+        schema = msgspec.Raw(function.parameters_json.encode())
+    if function.strict:
+        fitted, changed = fit_schema(schema)
+        if changed or not to.profile.structured:
+            to.lose(f"{path}.function.strict")
+        else:
+            schema = fitted
+            spec["strict"] = True
+    elif function.HasField("strict") and to.profile.structured:
+        spec["strict"] = False
+    spec["inputSchema"] = {"json": schema}
+    wire: dict[str, Json] = {"toolSpec": spec}
+    if tool.extras:
+        restore(wire, tool.extras, DIALECT)
+    return wire
+
+
+def _schema(text: str, path: str) -> dict[str, Json]:
+    """The schema of a tool's arguments, which the API demands and which must say that they are an object."""
+    schema = loads(text) if text else {}
+    if not isinstance(schema, dict):
+        raise invalid_request(f"`{path}.function.parameters` must be an object.", f"{path}.function.parameters")
+    return schema if "type" in schema else {"type": "object", **(schema or {"properties": {}})}
+
+
+def _is_forced(request: ChatRequest) -> bool:
+    choice = request.tool_choice
+    return choice.WhichOneof("choice") == "name" or choice.mode == chat_pb2.ToolChoice.MODE_REQUIRED
+
+
+def _encode_choice(request: ChatRequest, wire: dict[str, Json], to: Writing) -> None:
+    choice = request.tool_choice
+    written: dict[str, Json] = {}
+    if choice.WhichOneof("choice") == "name":
+        written = {"tool": {"name": choice.name}}
+    elif choice.mode == chat_pb2.ToolChoice.MODE_REQUIRED:
+        written = {"any": {}}
+    elif choice.mode == chat_pb2.ToolChoice.MODE_AUTO and "auto" in to.profile.choices:
+        written = {"auto": {}}
+    claude = to.profile.claude
+    taken = to.profile.choices if claude is None or claude.forced_tools else frozenset({"auto"})
+    if "tool" in written and "tool" not in taken and "any" in taken and len(request.tools) == 1:
+        written = {"any": {}}
+    if not written.keys() <= taken:
+        written = {}
+        to.lose("tool_choice", LossKind.APPROXIMATED)
+    if request.HasField("parallel_tool_calls") and not request.parallel_tool_calls:
+        if to.profile.one_call:
+            # Anthropic's own setting; the API writes the rest of its object where the choice is made here.
+            alone: dict[str, Json] = {"disable_parallel_tool_use": True}
+            if not written.keys() - {"auto"}:
+                written, alone = {}, {"type": "auto", **alone}
+            wire.setdefault("additionalModelRequestFields", {})["tool_choice"] = alone
+        else:
+            to.lose("parallel_tool_calls")
+    if written:
+        wire["toolConfig"]["toolChoice"] = written
