@@ -63,9 +63,10 @@ def _decode_part(wire: Object, part: Part, item: Json) -> None:
             if kind == "input_file" and sort_of(part.media) in ("image", "audio", "video"):
                 item = {"type": kind}
         case _:
-            wire.need_str("type")
+            if not isinstance(kind, str):
+                wire.need_str("type")
             part.opaque.dialect = DIALECT
-            part.opaque.json = text_of({"type": kind, **wire.fields})
+            part.opaque.json = text_of(wire.fields)
             wire.fields = {}
     wire.take("type")
     keep(wire, part.extras, item)

@@ -67,7 +67,8 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
                 _decode_function(one, function, {"namespace": {"name": name, **tool.fields}})
                 function.function.name = flat_name(name, function.function.name)
         else:
-            tool.fields["type"] = tool.need_str("type")
+            if not isinstance(kind, str):
+                tool.need_str("type")
             native = request.tools.add().native
             native.dialect = DIALECT
             native.json = text_of(tool.fields)

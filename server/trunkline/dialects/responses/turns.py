@@ -74,8 +74,8 @@ class Turns:
             case "function_call_output" | "custom_tool_call_output":
                 self._result(wire, kind)
             case _:
-                name = wire.need_str("type")
-                wire.fields["type"] = name
+                if not isinstance(kind, str):
+                    wire.need_str("type")
                 opaque(wire.fields, self._assistant().parts.add())
         self._after_message = False
 
@@ -94,8 +94,9 @@ class Turns:
                 wire.at("role"),
             )
         item = take_item(wire)
-        if "type" in wire.fields:
-            item["type"] = wire.take("type")
+        if wire.take("type") is not None and "id" not in item:
+            # An item of an answer's, which its id tells, is written back with its type.
+            item["type"] = "message"
         if role == content_pb2.ROLE_ASSISTANT:
             message = self._assistant()
             adjacent = self._after_message and bool(message.parts)

@@ -1,0 +1,483 @@
+"""The kinds `openai-responses` and `openai`, through the gateway's own core, against a server as strict as OpenAI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from fakes.responses_server import KEY, MODELS, ResponsesServer
+from openai import APIStatusError, AsyncOpenAI, BadRequestError
+
+from trunkline.call import Call, Loss
+from trunkline.config.model import ProviderConfig
+from trunkline.core.check import Limits
+from trunkline.core.fold import fold
+from trunkline.core.gateway import Gateway
+from trunkline.core.target import Target
+from trunkline.errors import GatewayError
+from trunkline.providers.build import build_providers
+from trunkline.providers.responses import needs_responses
+from trunkline.v1 import chat_pb2, content_pb2
+from trunkline.v1.chat_pb2 import (
+    ChatEvent,
+    ChatRequest,
+    ChatResponse,
+    Function,
+    JsonSchema,
+    ReasoningConfig,
+    ResponseFormat,
+    Sampling,
+    Tool,
+    ToolChoice,
+)
+from trunkline.v1.content_pb2 import Media, Message, Part, ToolResult
+from trunkline.v1.models_pb2 import Model
+
+MODEL = "gpt-5.1"
+TOOLS = [Tool(function=Function(name=name)) for name in ("weather", "time")]
+
+
+class Unlisted:
+    """A gateway that lists no models."""
+
+    async def list(self) -> list[Model]:
+        return []
+
+
+@dataclass(slots=True)
+class House:
+    """A gateway with one provider, and the fake behind it."""
+
+    server: ResponsesServer
+    gateway: Gateway
+    provider: Any
+
+    def call(self, *, strict: bool = False) -> Call:
+        return Call("c", "grpc", strict=strict)
+
+    async def ask(self, request: ChatRequest, call: Call | None = None, *, streamed: bool = False) -> ChatResponse:
+        """The answer to `request`, whole or folded from its events."""
+        if not streamed:
+            return await self.gateway.chat(request, call or self.call())
+        return fold([event async for event in self.events(request, call)])
+
+    async def events(self, request: ChatRequest, call: Call | None = None) -> AsyncIterator[ChatEvent]:
+        """The events of the answer to `request`."""
+        async with aclosing(self.gateway.stream_chat(request, call or self.call())) as batches:
+            async for batch in batches:
+                for event in batch:
+                    yield event
+
+
+def provider_of(server: ResponsesServer, kind: str = "openai-responses", key: str = KEY, **more: Any) -> Any:
+    """A provider as the configuration describes it."""
+    config = ProviderConfig(kind=kind, base_url=server.url, api_key=key, **more)
+    return build_providers({"responses": config})["responses"]
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A gateway in front of the fake."""
+    async with ResponsesServer() as server:
+        provider = provider_of(server)
+        gateway = Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits())
+        yield House(server, gateway, provider)
+        await provider.close()
+
+
+def asking(*texts: str, model: str = MODEL, **more: Any) -> ChatRequest:
+    """A request in which the user says `texts`."""
+    said = [Message(role=content_pb2.ROLE_USER, parts=[Part(text=text)]) for text in texts]
+    return ChatRequest(model=model, messages=said, **more)
+
+
+def texts_of(response: ChatResponse) -> list[str]:
+    """The texts of the first choice."""
+    return [part.text for part in response.choices[0].message.parts if part.WhichOneof("kind") == "text"]
+
+
+streamed_or_not = pytest.mark.parametrize("streamed", [False, True])
+
+
+@streamed_or_not
+async def test_text(house: House, streamed: bool) -> None:
+    """A text comes back, with its usage counted once, whole or streamed."""
+    response = await house.ask(asking("Hello"), streamed=streamed)
+    assert texts_of(response) == ["You said: Hello"]
+    assert response.choices[0].finish.reason == chat_pb2.FINISH_REASON_STOP
+    usage = response.usage
+    assert (usage.input_tokens, usage.cached_input_tokens, usage.cache_write_input_tokens) == (20, 6, 4)
+    assert (usage.output_tokens, usage.reasoning_output_tokens) == (5, 2)
+    assert response.provider == "responses"
+
+
+async def test_what_is_sent(house: House) -> None:
+    """The path and the key; the server is to keep nothing, so it is asked for what reasoning needs to be sent back."""
+    call = house.call()
+    await house.ask(asking("Hello"), call)
+    received = house.server.requests[0]
+    assert (received.method, received.path) == ("POST", "/v1/responses")
+    assert received.headers["authorization"] == f"Bearer {KEY}"
+    assert received.body == {
+        "model": MODEL,
+        "input": [{"role": "user", "content": "Hello"}],
+        "store": False,
+        "include": ["reasoning.encrypted_content"],
+    }
+    assert call.attempts[0].upstream_id == "req_1"
+    assert call.attempts[0].losses == []
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4.1-mini"])
+async def test_models_that_do_not_reason_are_not_asked_for_it(house: House, model: str) -> None:
+    """OpenAI refuses to encrypt what they do not have."""
+    await house.ask(asking("Hello", model=model))
+    assert "include" not in house.server.requests[0].body
+
+
+@pytest.mark.parametrize(
+    ("extras", "sent"),
+    [
+        ({"store": True}, {"store": True}),
+        ({"store": False}, {"store": False, "include": ["reasoning.encrypted_content"]}),
+        ({"previous_response_id": "resp_1"}, {"previous_response_id": "resp_1"}),
+        ({"conversation": "conv_1"}, {"conversation": "conv_1"}),
+        ({"background": True}, {"background": True}),
+        (
+            {"include": ["web_search_call.action.sources"]},
+            {"store": False, "include": ["web_search_call.action.sources", "reasoning.encrypted_content"]},
+        ),
+    ],
+)
+async def test_the_caller_says_what_is_kept(house: House, extras: Any, sent: Any) -> None:
+    """What the caller says of the server's state goes on as it was said."""
+    await house.ask(asking("Hello", extras={"responses": json.dumps(extras)}))
+    body = house.server.requests[0].body
+    assert {key: value for key, value in body.items() if key not in ("model", "input")} == sent
+
+
+@streamed_or_not
+async def test_parallel_tools_and_their_results(house: House, streamed: bool) -> None:
+    """Calls come with ids and arguments, and their results are taken in any order."""
+    request = asking("tools", tools=TOOLS)
+    response = await house.ask(request, streamed=streamed)
+    message = response.choices[0].message
+    calls = [part.tool_call for part in message.parts if part.HasField("tool_call")]
+    assert [call.name for call in calls] == ["weather", "time"]
+    assert [json.loads(call.arguments_json) for call in calls] == [{"city": "Zürich"}] * 2
+    assert response.choices[0].finish.reason == chat_pb2.FINISH_REASON_TOOL_CALLS
+    request.messages.append(message)
+    for call in reversed(calls):
+        result = ToolResult(tool_call_id=call.id, parts=[Part(text="5")])
+        request.messages.append(Message(role=content_pb2.ROLE_TOOL, parts=[Part(tool_result=result)]))
+    request.messages.append(Message(role=content_pb2.ROLE_USER, parts=[Part(text="and now?")]))
+    assert texts_of(await house.ask(request, streamed=streamed)) == ["You said: and now?"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "parallel", "names"),
+    [
+        (ToolChoice(name="time"), None, ["time"]),
+        (ToolChoice(mode=chat_pb2.ToolChoice.MODE_REQUIRED), None, ["weather", "time"]),
+        (ToolChoice(mode=chat_pb2.ToolChoice.MODE_REQUIRED), False, ["weather"]),
+        (ToolChoice(mode=chat_pb2.ToolChoice.MODE_NONE), None, []),
+    ],
+)
+async def test_tool_choice(house: House, choice: ToolChoice, parallel: bool | None, names: list[str]) -> None:
+    """A tool can be forced, by name or any, one or several, or forbidden."""
+    request = asking("tools", tools=TOOLS, tool_choice=choice, parallel_tool_calls=parallel)
+    parts = (await house.ask(request)).choices[0].message.parts
+    assert [part.tool_call.name for part in parts if part.HasField("tool_call")] == names
+
+
+@streamed_or_not
+async def test_reasoning_goes_back_sealed(house: House, streamed: bool) -> None:
+    """Reasoning of twenty turns goes back with its encrypted content, which the server checks, before its calls."""
+    request = asking("tools", tools=TOOLS, reasoning=ReasoningConfig(effort="low", summary="auto"))
+    for _ in range(20):
+        response = await house.ask(request, streamed=streamed)
+        message = response.choices[0].message
+        assert message.parts[0].reasoning.text == "Asked: tools\n\nDone"
+        request.messages.append(message)
+        for part in message.parts:
+            if part.HasField("tool_call"):
+                result = ToolResult(tool_call_id=part.tool_call.id, parts=[Part(text="5")])
+                request.messages.append(Message(role=content_pb2.ROLE_TOOL, parts=[Part(tool_result=result)]))
+        request.messages.append(Message(role=content_pb2.ROLE_USER, parts=[Part(text="tools")]))
+    sent = house.server.requests[-1].body["input"]
+    assert sum(item.get("type") == "reasoning" for item in sent) == 19
+
+
+async def test_reasoning_that_the_server_cannot_find_is_left_out(house: House) -> None:
+    """An item that was kept by a server, or by another one, is not named to one that keeps nothing."""
+    request = asking("Hello")
+    stored = Part(reasoning={"text": "hm"}, extras={"responses": '{"id":"rs_9"}'})
+    foreign = Part(reasoning={"text": "hm"}, extras={"anthropic": '{"signature":"x"}'})
+    request.messages.append(Message(role=content_pb2.ROLE_ASSISTANT, parts=[stored, foreign, Part(text="Hi")]))
+    request.messages.append(Message(role=content_pb2.ROLE_USER, parts=[Part(text="again")]))
+    assert texts_of(await house.ask(request)) == ["You said: again"]
+
+
+async def test_a_bad_seal_is_refused(house: House) -> None:
+    """Encrypted content that was tampered with is the caller's error, in OpenAI's words."""
+    forged = Part(reasoning={"text": "hm"}, extras={"responses": '{"id":"rs_9","encrypted_content":"forged"}'})
+    request = asking("Hello")
+    request.messages.append(Message(role=content_pb2.ROLE_ASSISTANT, parts=[forged, Part(text="Hi")]))
+    request.messages.append(Message(role=content_pb2.ROLE_USER, parts=[Part(text="again")]))
+    with pytest.raises(GatewayError) as caught:
+        await house.ask(request)
+    assert (caught.value.name, caught.value.provider_status) == ("INVALID_REQUEST", 400)
+    assert "could not be verified" in caught.value.message
+
+
+@streamed_or_not
+async def test_structured_output(house: House, streamed: bool) -> None:
+    """An answer in the form of a schema, by the server's own means."""
+    schema = '{"type":"object","properties":{"age":{"type":"integer"}},"required":["age"],"additionalProperties":false}'
+    form = ResponseFormat(json_schema=JsonSchema(name="person", schema_json=schema, strict=True))
+    response = await house.ask(asking("Who?", response_format=form), house.call(strict=True), streamed=streamed)
+    assert json.loads(texts_of(response)[0]) == {"age": 1}
+
+
+@streamed_or_not
+async def test_refusals_hosted_items_and_cuts(house: House, streamed: bool) -> None:
+    """A refusal is no text, a search is no call of the caller's, and an answer cut short says so."""
+    parts = (await house.ask(asking("refuse", model="gpt-4o"), streamed=streamed)).choices[0].message.parts
+    assert [part.refusal for part in parts] == ["I will not."]
+    response = await house.ask(asking("search", model="gpt-4o"), streamed=streamed)
+    assert [part.WhichOneof("kind") for part in response.choices[0].message.parts] == ["opaque", "text"]
+    assert response.choices[0].finish.reason == chat_pb2.FINISH_REASON_STOP
+    response = await house.ask(asking("cut"), streamed=streamed)
+    assert response.choices[0].finish.reason == chat_pb2.FINISH_REASON_LENGTH
+
+
+async def test_images_and_files(house: House) -> None:
+    """They reach the server as they came."""
+    request = asking("Look")
+    image = Media(media_type="image/png", uri="data:image/png;base64,AAAA")
+    document = Media(media_type="application/pdf", uri="https://a/b.pdf")
+    request.messages[0].parts.extend([Part(media=image), Part(media=document)])
+    await house.ask(request)
+    content = house.server.requests[0].body["input"][0]["content"]
+    assert content[1:] == [
+        {"type": "input_image", "detail": "auto", "image_url": "data:image/png;base64,AAAA"},
+        {"type": "input_file", "file_url": "https://a/b.pdf"},
+    ]
+
+
+@streamed_or_not
+async def test_several_answers(house: House, streamed: bool) -> None:
+    """There is no `n`: as many calls are made."""
+    response = await house.ask(asking("Hello", choice_count=3), house.call(strict=True), streamed=streamed)
+    assert [choice.index for choice in response.choices] == [0, 1, 2]
+    assert len(house.server.requests) == 3
+    assert response.usage.output_tokens == 15
+
+
+async def test_what_openais_callers_send_is_taken(house: House) -> None:
+    """A request with all that callers of Chat Completions send is taken, and the rest is named."""
+    request = asking(
+        "Hello",
+        "",
+        "there",
+        tools=TOOLS,
+        sampling=Sampling(temperature=0.2, top_p=0.9, frequency_penalty=0.5, seed=7),
+        reasoning=ReasoningConfig(effort="high"),
+        stop_sequences=["END"],
+        parallel_tool_calls=False,
+        max_output_tokens=2000,
+        user="u",
+        service_tier="auto",
+        top_logprobs=2,
+        extras={"openai": '{"logit_bias":{"1":2}}'},
+    )
+    request.messages.insert(0, Message(role=content_pb2.ROLE_DEVELOPER, parts=[Part(text="Be kind.")]))
+    request.messages.insert(2, Message(role=content_pb2.ROLE_SYSTEM, parts=[Part(text="Be brief.")]))
+    request.messages.insert(3, Message(role=content_pb2.ROLE_ASSISTANT, parts=[Part(text="a"), Part(text="b")]))
+    call = house.call()
+    assert texts_of(await house.ask(request, call)) == ["You said: there"]
+    assert set(call.losses) == {Loss(name) for name in ("frequency_penalty", "seed", "stop", "logit_bias")}
+    with pytest.raises(GatewayError) as caught:
+        await house.ask(request, house.call(strict=True))
+    assert caught.value.name == "UNSUPPORTED"
+
+
+@streamed_or_not
+@pytest.mark.parametrize(
+    ("word", "name", "status"),
+    [
+        ("limited", "RATE_LIMITED", 429),
+        ("poor", "QUOTA_EXCEEDED", 429),
+        ("long", "CONTEXT_LENGTH_EXCEEDED", 400),
+        ("proxy", "PROVIDER_UNAVAILABLE", 503),
+        ("fails", "PROVIDER_FAILED", 200),
+    ],
+)
+async def test_errors(house: House, word: str, name: str, status: int, streamed: bool) -> None:
+    """Errors have their reason, their status and how long to wait; a response that failed is one, too."""
+    with pytest.raises(GatewayError) as caught:
+        await house.ask(asking(word), streamed=streamed)
+    error = caught.value
+    assert (error.name, error.provider_status, error.provider) == (name, status, "responses")
+    assert (error.retry_after is not None) == (word == "limited")
+
+
+async def test_a_wrong_key_is_the_gateways_fault() -> None:
+    """That the gateway's key is refused says nothing of the caller's, nor of the key."""
+    async with ResponsesServer() as server:
+        provider = provider_of(server, key="sk-wrong")
+        gateway = Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits())
+        with pytest.raises(GatewayError) as caught:
+            await gateway.chat(asking("Hello"), Call("c", "grpc"))
+        await provider.close()
+    assert caught.value.name == "PROVIDER_UNAUTHENTICATED"
+    assert "sk-" not in caught.value.message
+
+
+@pytest.mark.parametrize(("word", "name"), [("errs", "PROVIDER_FAILED"), ("breaks", "PROVIDER_FAILED")])
+async def test_streams_that_fail(house: House, word: str, name: str) -> None:
+    """An error event, and a connection that breaks, end the stream with their error."""
+    with pytest.raises(GatewayError) as caught:
+        await house.ask(asking(word), streamed=True)
+    assert caught.value.name == name
+
+
+async def test_a_stream_that_ends_early_is_not_whole(house: House) -> None:
+    """A stream that ends in peace before its last event is an error all the same: no end is made up."""
+    kinds: list[str | None] = []
+    with pytest.raises(GatewayError) as caught:
+        async for event in house.events(asking("ends")):
+            kinds.append(event.WhichOneof("event"))  # noqa: PERF401
+    assert caught.value.name == "PROVIDER_FAILED"
+    assert "part_delta" in kinds
+    assert "choice_end" not in kinds
+
+
+async def test_another_target_answers_for_one_that_fails_at_once() -> None:
+    """Also where a stream was begun: nothing was told of it yet."""
+    async with ResponsesServer() as server:
+        first, second = provider_of(server), provider_of(server)
+        targets = [Target(first, "gpt-5.1"), Target(second, "gpt-4o")]
+        gateway = Gateway(lambda name: targets, Unlisted(), Limits())
+        call = Call("c", "grpc")
+        with pytest.raises(GatewayError):
+            async with aclosing(gateway.stream_chat(asking("errs", model="any"), call)) as batches:
+                async for _ in batches:
+                    pass
+        await first.close()
+        await second.close()
+    assert [attempt.model for attempt in call.attempts] == ["gpt-5.1", "gpt-4o"]
+
+
+async def test_a_caller_that_leaves_stops_the_server(house: House) -> None:
+    """Closing the stream closes the connection to the server at once."""
+    async with aclosing(house.events(asking("hangs"))) as events:
+        async for event in events:
+            if event.WhichOneof("event") == "part_start":
+                break
+    await house.server.abandoned.wait()
+
+
+async def test_models_are_listed(house: House) -> None:
+    """As the server names them; the configured names are not asked for."""
+    assert [model.id for model in await house.provider.list_models()] == list(MODELS)
+    named = provider_of(house.server, models=["mine"])
+    assert [model.id for model in await named.list_models()] == ["mine"]
+    await named.close()
+    assert len(house.server.requests) == 1
+
+
+@pytest.mark.parametrize("kind", ["openai", "openai-responses"])
+def test_a_key_is_required_where_openai_itself_is_meant(kind: str) -> None:
+    """Without an address of its own the provider needs a key."""
+    with pytest.raises(ValueError, match="api_key"):
+        build_providers({"o": ProviderConfig(kind=kind)})
+
+
+@streamed_or_not
+async def test_openai_sends_each_model_where_it_is_served(streamed: bool) -> None:
+    """The kind `openai` answers through Chat Completions, and through Responses what only that can."""
+    async with ResponsesServer() as server:
+        provider = provider_of(server, "openai")
+        gateway = Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits())
+        house = House(server, gateway, provider)
+        assert texts_of(await house.ask(asking("Hello", model="gpt-4o"))) == ["From chat"]
+        assert texts_of(await house.ask(asking("Hello", model="gpt-5-pro"), streamed=streamed)) == ["You said: Hello"]
+        two = await house.ask(asking("Hello", model="gpt-5-pro", choice_count=2), streamed=streamed)
+        assert len(two.choices) == 2
+        stored = asking("Hello", model="gpt-4o", extras={"responses": '{"store":true}'})
+        assert texts_of(await house.ask(stored, streamed=streamed)) == ["You said: Hello"]
+        await provider.close()
+    paths = [received.path.removeprefix("/v1") for received in server.requests]
+    assert paths == ["/chat/completions", *["/responses"] * 4]
+
+
+@pytest.mark.parametrize(
+    ("model", "needed"),
+    [
+        ("gpt-5-pro", True),
+        ("gpt-5.2-pro-2025-12-11", True),
+        ("o1-pro", True),
+        ("o3-deep-research", True),
+        ("gpt-5.1-codex-max", True),
+        ("codex-mini-latest", True),
+        ("computer-use-preview", True),
+        ("gpt-5.1", False),
+        ("gpt-4o", False),
+        ("o4-mini", False),
+        ("gpt-5-prose", False),
+        ("gemini-2.5-pro", False),
+    ],
+)
+def test_the_models_that_need_responses(model: str, needed: bool) -> None:
+    """By OpenAI's own names alone: a server of another sort may be behind the kind."""
+    assert needs_responses(asking("Hello"), model) == needed
+
+
+async def test_openais_own_sdk_accepts_the_fake() -> None:
+    """The fake is understood by OpenAI's SDK: answers, streams, calls, reasoning, models and errors."""
+    async with ResponsesServer() as server, AsyncOpenAI(api_key=KEY, base_url=server.url, max_retries=0) as client:
+        asked: Any = {
+            "model": MODEL,
+            "input": "tools",
+            "tools": [{"type": "function", "name": "weather", "parameters": {}, "strict": False}],
+            "reasoning": {"summary": "auto"},
+        }
+        response = await client.responses.create(**asked)
+        async with client.responses.stream(**asked) as stream:
+            streamed = await stream.get_final_response()
+        assert [item.type for item in response.output] == ["reasoning", "function_call"]
+        assert [item.id for item in streamed.output] == [item.id for item in response.output]
+        assert [model.id async for model in client.models.list()] == list(MODELS)
+        with pytest.raises(APIStatusError) as caught:
+            await client.responses.create(**{**asked, "input": "limited"})
+        assert caught.value.status_code == 429
+
+
+CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"stop": ["a"]}, "Unknown parameter"),
+        ({"input": ""}, "Missing required"),
+        ({"input": [{"role": "user", "content": [{"type": "output_text", "text": "a"}]}]}, "Supported values"),
+        ({"input": [{"role": "assistant", "content": [{"type": "input_text", "text": "a"}]}]}, "Supported values"),
+        ({"input": [CALL]}, "No tool output found"),
+        ({"input": [{"type": "function_call_output", "call_id": "c", "output": "a"}]}, "No tool call found"),
+        ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, "required following item"),
+        ({"tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}]}, "additionalProperties"),
+        ({"model": "gpt-4o", "include": ["reasoning.encrypted_content"]}, "not supported with this model"),
+        ({"text": {"format": {"type": "json_schema"}}}, "Invalid value"),
+    ],
+)
+async def test_the_fake_refuses_what_openai_refuses(change: Any, words: str) -> None:
+    """In OpenAI's words."""
+    async with ResponsesServer() as server, AsyncOpenAI(api_key=KEY, base_url=server.url, max_retries=0) as client:
+        with pytest.raises(BadRequestError, match=words):
+            await client.responses.create(model=MODEL, input="a", extra_body=change)
