@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,8 @@ _ROOT = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One exchange. `request` is the text of its body in JSON, None where only the answer was kept."""
+    """One exchange. `request` is the text of its body in JSON, None where only the answer was kept; `path` is where it
+    went."""
 
     id: str
     tags: frozenset[str]
@@ -26,6 +28,7 @@ class Recording:
     body: bytes
     """The answer's body: a stream as it was framed, everything else as it is."""
     is_stream: bool
+    path: str = ""
 
     @property
     def is_answer(self) -> bool:
@@ -71,6 +74,12 @@ def _read(path: Path) -> Recording:
         request=None if request is None or request.get("body") is None else msgspec.json.encode(request["body"]),
         status=response["status"],
         headers=response.get("headers") or {},
-        body=msgspec.json.encode(response["body"]) if body is None else body.encode(),
-        is_stream="sse" in response,
+        body=_body(response) if body is None else body.encode(),
+        is_stream="sse" in response or "eventstream_base64" in response,
+        path="" if request is None else request.get("path", ""),
     )
+
+
+def _body(response: dict[str, Any]) -> bytes:
+    frames = response.get("eventstream_base64")
+    return msgspec.json.encode(response["body"]) if frames is None else b64decode(frames)

@@ -33,6 +33,13 @@ _JSON: Final = '{"json":{}}'
 
 def decode_blocks(wire: Object, key: str, parts: Any, role: Role.ValueType) -> None:
     """Read the blocks at `key` into `parts`."""
+    items = wire.fields.get(key)
+    if type(items) is list and len(items) == 1 and type(items[0]) is dict and len(items[0]) == 1:
+        text = items[0].get("text")
+        if type(text) is str:
+            del wire.fields[key]
+            parts.add(text=text)
+            return
     for item in wire.take_objects(key):
         decode_block(item, parts, role)
 
@@ -162,7 +169,9 @@ def encode_part(part: Part, kind: Kind, to: Writing, path: str) -> Json:
 
 def _encode_text(part: Part, to: Writing, path: str) -> dict[str, Json]:
     text = part.text
-    if (part.citations or part.extras) and is_cited(part):
+    if not part.citations and not part.extras:
+        return {"text": text} if text and not text.isspace() else {}
+    if is_cited(part):
         own = [encode_citation(citation) for citation in part.citations]
         return {"citationsContent": {**({"content": [{"text": text}]} if text else {}), "citations": own}}
     if part.citations:
@@ -237,11 +246,11 @@ def kind_of(text: str) -> str:
     return kind if isinstance(kind, str) else "opaque"
 
 
-def cache_block(part: Part, to: Writing) -> dict[str, Json] | None:
-    """The mark behind `part`, where it, or something in it, asks for one."""
+def cache_block(part: Part, kind: Kind, to: Writing) -> dict[str, Json] | None:
+    """The mark behind a part of `kind`, where it, or something in it, asks for one."""
     if part.HasField("cache"):
         return encode_cache(part.cache, to)
-    if part.WhichOneof("kind") == "tool_result":
+    if kind == "tool_result":
         for inner in part.tool_result.parts:
             if inner.HasField("cache"):
                 return encode_cache(inner.cache, to)

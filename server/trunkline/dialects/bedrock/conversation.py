@@ -52,7 +52,8 @@ def decode_turn(wire: Object, request: ChatRequest) -> None:
     if wire.fields.get("content") is None:
         raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
     decode_blocks(wire, "content", message.parts, role)
-    wire.keep(message.extras, DIALECT)
+    if wire.fields:
+        wire.keep(message.extras, DIALECT)
     if role != content_pb2.ROLE_USER:
         return
     rest = [part for part in message.parts if part.WhichOneof("kind") != "tool_result"]
@@ -173,20 +174,19 @@ class Conversation:
         for part in message.parts:
             kind = part.WhichOneof("kind")
             block = encode_part(part, kind, self._to, path)
-            if block is None:
-                continue
-            place = blocks
-            if kind == "tool_result":
-                block["toolResult"]["toolUseId"] = self._result_id(part)
-                if part.tool_result.name:
-                    self.tools.setdefault(part.tool_result.name)
-                place = results
-            elif kind == "tool_call":
-                block["toolUse"]["toolUseId"] = self._call_id(part, path, len(blocks))
-                self.tools.setdefault(part.tool_call.name)
-            place.append(block)
-            mark = cache_block(part, self._to)
-            if mark is not None:
+            place = results if kind == "tool_result" else blocks
+            if block is not None:
+                if kind == "tool_result":
+                    block["toolResult"]["toolUseId"] = self._result_id(part)
+                    if part.tool_result.name:
+                        self.tools.setdefault(part.tool_result.name)
+                elif kind == "tool_call":
+                    block["toolUse"]["toolUseId"] = self._call_id(part, path, len(blocks))
+                    self.tools.setdefault(part.tool_call.name)
+                place.append(block)
+            mark = cache_block(part, kind, self._to)
+            # What marks a blank text marks what is in front of it.
+            if mark is not None and place and (block is not None or place[-1] != mark):
                 place.append(mark)
         return results, blocks
 

@@ -48,7 +48,6 @@ def encode_usage(usage: Usage) -> dict[str, Json]:
     wire: dict[str, Json] = {
         "inputTokens": max(usage.input_tokens - cached, 0),
         "outputTokens": usage.output_tokens,
-        "totalTokens": usage.input_tokens + usage.output_tokens,
     }
     if usage.HasField("cached_input_tokens"):
         wire["cacheReadInputTokens"] = usage.cached_input_tokens
@@ -56,4 +55,5 @@ def encode_usage(usage: Usage) -> dict[str, Json]:
         wire["cacheWriteInputTokens"] = usage.cache_write_input_tokens
     if usage.extras:
         restore(wire, usage.extras, DIALECT)
+    wire.setdefault("totalTokens", usage.input_tokens + usage.output_tokens)
     return wire
