@@ -59,7 +59,7 @@ async def build(config: Config, environ: Mapping[str, str]) -> House:
     settings = await discover(config, environ)
     models = {name: model.targets for name, model in config.models.items()}
     try:
-        providers = build_providers(settings)
+        providers = build_providers(settings, config.media)
         routes = Routes(providers, models)
     except ValueError as error:
         raise ConfigError([str(error)]) from None

@@ -106,6 +106,7 @@ def test_every_single_setting_can_be_given_from_outside(
         "http.address": "127.0.0.1:81",
         "grpc.address": "127.0.0.1:82",
         "metrics.address": "127.0.0.1:83",
+        "media.fetch": "true",
         "log.format": "json",
         "log.level": "error",
         "tracing.endpoint": "http://127.0.0.1:4318",

@@ -15,7 +15,7 @@ from trunkline.core.check import Limits
 from trunkline.core.fold import fold
 from trunkline.core.gateway import Gateway
 from trunkline.core.target import Target
-from trunkline.providers.build import build_providers
+from trunkline.providers.build import make_provider
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
 from trunkline.v1.content_pb2 import Message, Part
@@ -66,7 +66,7 @@ def losses_of(call: Call) -> list[Loss]:
 def provider_of(kind: str, base_url: str, **more: Any) -> Any:
     """A provider as the configuration describes it."""
     config = ProviderConfig(kind=kind, base_url=base_url, **more)
-    return build_providers({kind: config})[kind]
+    return make_provider(kind, config)
 
 
 def house_of(server: GeminiServer, provider: Any) -> House:

@@ -14,6 +14,7 @@ from trunkline.config.values import (
     Grace,
     Headers,
     ListenAddress,
+    Network,
     ProviderName,
     Ratio,
     Seconds,
@@ -163,6 +164,30 @@ class LimitsConfig(Section):
     tools: Count = Field(default=512, description="Tools in a request.")
 
 
+class MediaConfig(Section):
+    """Images, sounds and documents that a caller gives by their address, to a provider that fetches none itself."""
+
+    fetch: bool = Field(
+        default=True,
+        description="Whether the gateway fetches them and sends what it found. Where it does not, the provider gets "
+        "the address, and mostly refuses it.",
+    )
+    max_bytes: Count = Field(default=20 * _MIB, description="The largest one that is fetched, in bytes.")
+    max_request_bytes: Count = Field(
+        default=64 * _MIB, description="The most bytes that are fetched for one request, all together."
+    )
+    timeout: Seconds = Field(default=20.0, description="Seconds within which one must have arrived whole.")
+    at_once: Count = Field(default=64, description="How many are fetched at the same time, for all callers.")
+    hosts: list[Text] = Field(
+        default_factory=list, description="The only hosts to fetch from, by name. Without any, every public one."
+    )
+    private_networks: list[Network] = Field(
+        default_factory=list,
+        description="The networks to fetch from though they are not public, such as `10.1.0.0/16`. All others that "
+        "are not public are refused, whatever name leads there: callers could reach into this machine's own network.",
+    )
+
+
 class LogConfig(Section):
     """The log, on standard error."""
 
@@ -219,6 +244,11 @@ class Config(Section):
         "use it, so it then listens on loopback addresses only.",
     )
     limits: LimitsConfig = Field(default=LimitsConfig(), description="The most that one request may hold.")
+    media: MediaConfig = Field(
+        default=MediaConfig(),
+        description="Images, sounds and documents that a caller gives by their address, to a provider that fetches "
+        "none itself.",
+    )
     log: LogConfig = Field(default=LogConfig(), description="The log, on standard error.")
     metrics: MetricsConfig = Field(default=MetricsConfig(), description="Prometheus metrics.")
     tracing: TracingConfig = Field(

@@ -6,6 +6,7 @@ A `shown` error may be told with the value found; a `hidden` one may not, since 
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -90,6 +91,13 @@ def _header_value(value: SecretStr) -> SecretStr:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        raise PydanticCustomError("shown", "must be a network, such as 10.0.0.0/8, or one address") from None
+
+
 ListenAddress = Annotated[Address, PlainValidator(_address), PlainSerializer(str)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=1_000_000)]
 Grace = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1_000_000)]
@@ -99,6 +107,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Url = Annotated[str, AfterValidator(_url)]
 ProviderName = Annotated[str, AfterValidator(_provider_name)]
 Target = Annotated[str, AfterValidator(_target)]
+Network = Annotated[str, AfterValidator(_network)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 Headers = dict[
     Annotated[str, AfterValidator(_header_name)],

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from trunkline.call import Loss
 from trunkline.config.model import ProviderConfig
 from trunkline.dialects import anthropic
+from trunkline.dialects.emulate import Structured
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
@@ -30,6 +31,12 @@ class AnthropicProvider(HttpProvider):
 
     def __init__(self, name: str, transport: Transport, headers: Mapping[str, str], models: Sequence[str] = ()) -> None:
         super().__init__(name, transport, {"anthropic-version": _VERSION, **headers}, models)
+
+    def structured_output(self, model: str) -> Structured:
+        profile = anthropic.profile_of(model)
+        if profile.structured:
+            return "schema"
+        return "tool" if profile.forced_tools else "instruction"
 
     def path(self, model: str, *, stream: bool) -> str:
         return "/v1/messages"

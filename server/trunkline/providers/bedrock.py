@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from urllib.parse import quote
 from trunkline.call import Attempt, Loss
 from trunkline.config.model import ProviderConfig
 from trunkline.dialects import bedrock
+from trunkline.dialects.emulate import Structured
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
@@ -70,6 +71,15 @@ class BedrockProvider(HttpProvider):
         super().__init__(name, planes, headers, models)
         self._planes = planes
         self._signer = signer
+
+    def structured_output(self, model: str) -> Structured:
+        profile = bedrock.profile_of(model)
+        if profile.structured:
+            return "schema"
+        return "tool" if "tool" in profile.choices else "instruction"
+
+    def fetches(self, model: str) -> Set[str]:
+        return frozenset()
 
     def path(self, model: str, *, stream: bool) -> str:
         # The colon stays as it is: what is sent and what is signed must be the same.

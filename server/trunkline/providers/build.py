@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from trunkline.config.model import ProviderConfig
+from aiohttp.abc import AbstractResolver
+
+from trunkline.config.model import MediaConfig, ProviderConfig
 from trunkline.core.provider import Provider
 from trunkline.dialects.openai.profile import Profile
 from trunkline.providers import anthropic, bedrock, cohere, gemini, responses, vertex
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.choices import Choices
 from trunkline.providers.compatible import PRESETS, Preset
+from trunkline.providers.fetch import Fetcher
 from trunkline.providers.http import HttpProvider
+from trunkline.providers.inline import Inlining
 from trunkline.providers.openai import OpenAIProvider
 from trunkline.providers.sim.transport import SimTransport
+from trunkline.providers.structured import Emulated
+
+_MEDIA: Final = MediaConfig()
 
 
 def _compatible(preset: Preset) -> Callable[[str, ProviderConfig], HttpProvider]:
@@ -53,15 +60,22 @@ KINDS: Final = frozenset(_MAKERS)
 """Every kind of provider there is."""
 
 
-def build_providers(configs: Mapping[str, ProviderConfig]) -> dict[str, Provider]:
-    """Make each provider; nothing is connected yet. Raises `ValueError`, naming the setting, where one lacks what its
-    kind needs."""
-    return {name: _build(name, config) for name, config in configs.items()}
+def build_providers(
+    configs: Mapping[str, ProviderConfig], media: MediaConfig = _MEDIA, resolver: AbstractResolver | None = None
+) -> dict[str, Provider]:
+    """Make each provider; nothing is connected yet. `resolver` looks up the hosts of media, where not the machine's.
+
+    Raises `ValueError`, naming the setting, where one lacks what its kind needs.
+    """
+    fetcher = Fetcher(media, resolver) if media.fetch else None
+    return {name: complete(make_provider(name, config), fetcher) for name, config in configs.items()}
 
 
-def _build(name: str, config: ProviderConfig) -> Provider:
-    provider = make_provider(name, config)
-    return provider if provider.native_choices else Choices(provider)
+def complete(provider: HttpProvider, fetcher: Fetcher | None) -> Provider:
+    """The provider with what makes up for what it cannot do itself. Media stay where they are without a fetcher."""
+    whole: Provider = provider if provider.native_choices else Choices(provider)
+    whole = Emulated(whole, provider.structured_output)
+    return whole if fetcher is None else Inlining(whole, provider.fetches, fetcher)
 
 
 def make_provider(name: str, config: ProviderConfig) -> HttpProvider:

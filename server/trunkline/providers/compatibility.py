@@ -9,10 +9,12 @@ from typing import Final
 
 from trunkline.call import Loss
 from trunkline.config.model import ProviderConfig
+from trunkline.dialects.emulate import plan_of
 from trunkline.dialects.wire import dumps
 from trunkline.errors import GatewayError
 from trunkline.providers.build import KINDS, make_provider
 from trunkline.providers.http import HttpProvider
+from trunkline.providers.inline import is_needed
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline.v1.chat_pb2 import ChatRequest
 from trunkline.v1.content_pb2 import Media, Message, Part
@@ -85,6 +87,7 @@ PROBES: Final[dict[str, Callable[[ChatRequest], None]]] = {
     "developer message": _developer,
     "image, inline": _media("image/png", _PNG),
     "image, by URL": _media("image/*", "https://example.com/a.png"),
+    "PDF, by URL": _media("application/pdf", "https://example.com/a.pdf"),
     "PDF, inline": _media("application/pdf", "data:application/pdf;base64,JVBERi0="),
     "audio, inline": _media("audio/wav", "data:audio/wav;base64,UklGRg=="),
     "tools": _tool,
@@ -127,13 +130,18 @@ def provider_of(kind: str) -> HttpProvider:
 
 
 def answer(provider: HttpProvider, model: str, probe: Callable[[ChatRequest], None]) -> str:
-    """What becomes of the probe: `yes`, `dropped`, `emulated`, `approximated`, `refused`, `parallel` where several
-    calls do what the provider cannot do in one, or `ignored` where nobody says anything, which must not be."""
+    """What becomes of the probe: `yes`, `dropped`, `emulated`, `approximated`, `refused`, `fetched` where the gateway
+    reads media from their address, `parallel` where several calls do what the provider cannot do in one, or `ignored`
+    where nobody says anything, which must not be."""
     request = ChatRequest(model=model)
     request.messages.add(role=content_pb2.ROLE_USER).parts.add().text = "Hi"
     without = dumps(provider.encode_request(request, model, []))
     probe(request)
     losses: list[Loss] = []
+    if is_needed(request, provider.fetches(model)):
+        return "fetched"
+    if plan_of(request, provider.structured_output(model)) is not None:
+        return "emulated"
     try:
         wire = dumps(provider.encode_request(request, model, losses))
     except GatewayError:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence, Set
 from contextlib import aclosing
 from typing import Protocol
 
 from trunkline.call import Attempt, Loss
 from trunkline.dialects import sse
+from trunkline.dialects.emulate import Structured
 from trunkline.dialects.wire import Json, Object, dumps, loads
 from trunkline.errors import GatewayError, provider_failed, unsupported
+from trunkline.providers.media_type import SORTS
 from trunkline.providers.transport import Reply, Transport
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
@@ -79,6 +81,14 @@ class HttpProvider(ABC):
     def name(self) -> str:
         """The name that the configuration gives it."""
         return self._name
+
+    def structured_output(self, model: str) -> Structured:
+        """What `model` has of JSON mode and JSON Schema; what it lacks is emulated."""
+        return "native"
+
+    def fetches(self, model: str) -> Set[str]:
+        """The sorts of media (`media_type.SORTS`) that `model` can be given by address; the gateway fetches others."""
+        return SORTS
 
     @abstractmethod
     def path(self, model: str, *, stream: bool) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from trunkline.call import Loss
 from trunkline.dialects import openai
+from trunkline.dialects.emulate import Structured
 from trunkline.dialects.openai.profile import Profile
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import GatewayError
@@ -22,6 +23,12 @@ class OpenAIProvider(HttpProvider):
     ) -> None:
         super().__init__(name, transport, headers, models)
         self._profile = profile
+
+    def structured_output(self, model: str) -> Structured:
+        return self._profile.structured_output
+
+    def fetches(self, model: str) -> Set[str]:
+        return self._profile.fetches
 
     def path(self, model: str, *, stream: bool) -> str:
         return "/chat/completions"

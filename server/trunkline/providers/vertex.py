@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from trunkline.call import Attempt, Loss
 from trunkline.config.model import ProviderConfig
+from trunkline.dialects.emulate import Structured
 from trunkline.dialects.wire import Json, loads
 from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
@@ -47,6 +48,9 @@ class _Claude(AnthropicProvider):
         self._prefix = prefix
         self._credentials = credentials
 
+    def fetches(self, model: str) -> Set[str]:
+        return frozenset()  # unlike Anthropic itself
+
     def path(self, model: str, *, stream: bool) -> str:
         method = "streamRawPredict" if stream else "rawPredict"
         return f"{self._prefix}/publishers/anthropic/models/{_quoted(model)}:{method}"
@@ -83,6 +87,12 @@ class VertexProvider(GeminiProvider):
         self._credentials = credentials
         self._claude = _Claude(name, transport, headers, prefix, credentials)
         self._claude_choices = Choices(self._claude)
+
+    def structured_output(self, model: str) -> Structured:
+        return self._claude.structured_output(model) if _is_claude(model) else super().structured_output(model)
+
+    def fetches(self, model: str) -> Set[str]:
+        return self._claude.fetches(model) if _is_claude(model) else super().fetches(model)
 
     def path(self, model: str, *, stream: bool) -> str:
         if _is_claude(model):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from trunkline.call import Loss, LossKind
+from trunkline.dialects.emulate import Structured
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,9 @@ class Profile:
     `max_tokens` is the name of the token limit; `developer_role` tells whether it knows that role beside `system`;
     `reasoning` is the field that takes the assistant's earlier reasoning back, `thinking` where it is a block of the
     content (Mistral), None where nothing does; `effort` is the form that asks for reasoning;
-    `cache_control` whether it takes Anthropic's cache marks; `stream_options` whether it can be asked for the usage of
-    a stream; `unsupported` are fields of the request that it refuses.
+    `structured_output` is what it has of JSON mode and JSON Schema, `fetches` the sorts of media that it takes by
+    address; `cache_control` whether it takes Anthropic's cache marks; `stream_options` whether it can be asked for the
+    usage of a stream; `unsupported` are fields of the request that it refuses.
     """
 
     max_tokens: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
@@ -25,6 +27,8 @@ class Profile:
     effort: Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking"] = "reasoning_effort"
     cache_control: bool = True
     stream_options: bool = True
+    structured_output: Structured = "native"
+    fetches: frozenset[str] = frozenset({"image", "video"})
     unsupported: frozenset[str] = frozenset()
 
 

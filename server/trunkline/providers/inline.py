@@ -1,0 +1,132 @@
+"""Media by address for providers that take none: fetched by the gateway, and put into the request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence, Set
+from contextlib import aclosing
+from typing import Final
+
+from trunkline.call import Attempt
+from trunkline.core.provider import Provider
+from trunkline.errors import invalid_request
+from trunkline.providers.fetch import Fetcher, RefusedError
+from trunkline.providers.media_type import SORTS, sort_of
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.content_pb2 import Media, Part
+from trunkline.v1.models_pb2 import Model
+
+_ANY: Final = frozenset({"", "application/octet-stream"})
+"""Types that say nothing of what is expected."""
+
+
+async def inline(request: ChatRequest, takes: Set[str], fetcher: Fetcher) -> ChatRequest:
+    """`request` with each medium fetched that is given by an http(s) address and is of a sort that is not in `takes`.
+
+    The same object where there is none, a copy otherwise. Raises `GatewayError` (INVALID_REQUEST), naming the part,
+    where one cannot be had.
+    """
+    if not is_needed(request, takes):
+        return request
+    copy = ChatRequest()
+    copy.CopyFrom(request)
+    found = list(_by_address(copy, takes))
+    fetched = await _fetch_all({media.uri: path for path, media in reversed(found)}, fetcher)
+    for path, media in found:
+        _put(media, *fetched[media.uri], path)
+    return copy
+
+
+def is_needed(request: ChatRequest, takes: Set[str]) -> bool:
+    """Whether `request` holds a medium that is to be fetched."""
+    return not takes >= SORTS and next(_by_address(request, takes), None) is not None
+
+
+async def _fetch_all(paths: dict[str, str], fetcher: Fetcher) -> dict[str, tuple[bytes, str]]:
+    """What stands at each address, an address that is named twice being fetched once."""
+    fetch = fetcher.begin()
+
+    async def get(address: str, path: str) -> tuple[bytes, str]:
+        try:
+            return await fetcher.fetch(fetch, address)
+        except RefusedError as error:
+            raise invalid_request(f"The media of `{path}` cannot be fetched: {error}.", path) from None
+
+    try:
+        async with fetch.session, asyncio.TaskGroup() as group:
+            tasks = {address: group.create_task(get(address, path)) for address, path in paths.items()}
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return {address: task.result() for address, task in tasks.items()}
+
+
+def _put(media: Media, data: bytes, media_type: str, path: str) -> None:
+    """Replace the address by what was found there, which must be of the sort that the caller said."""
+    said = media.media_type
+    if not data:
+        raise invalid_request(f"The media of `{path}` cannot be fetched: there is nothing at its address.", path)
+    if media_type and said not in _ANY and sort_of(media_type) != sort_of(said):
+        raise invalid_request(f"The media of `{path}` is `{media_type[:64]}`, not of the type `{said}`.", path)
+    if not media_type and said.endswith("/*"):
+        raise invalid_request(f"The type of the media of `{path}` cannot be told.", path)
+    media.media_type = media_type or said or "application/octet-stream"
+    media.data = data
+
+
+def _by_address(request: ChatRequest, takes: Set[str]) -> Iterator[tuple[str, Media]]:
+    for number, message in enumerate(request.messages):
+        yield from _in_parts(message.parts, f"messages[{number}]", takes)
+
+
+def _in_parts(parts: Iterable[Part], path: str, takes: Set[str]) -> Iterator[tuple[str, Media]]:
+    for number, part in enumerate(parts):
+        kind = part.WhichOneof("kind")
+        if kind == "media":
+            media = part.media
+            if media.uri[:8].lower().startswith(("http://", "https://")) and sort_of(media.media_type) not in takes:
+                yield f"{path}.parts[{number}]", media
+        elif kind == "tool_result":
+            yield from _in_parts(part.tool_result.parts, f"{path}.parts[{number}].tool_result", takes)
+
+
+class Inlining:
+    """A provider that is given media themselves where it would not fetch them; `fetches` are the sorts that a model of
+    it fetches."""
+
+    def __init__(self, provider: Provider, fetches: Callable[[str], Set[str]], fetcher: Fetcher) -> None:
+        self._provider = provider
+        self._fetches = fetches
+        self._fetcher = fetcher
+
+    @property
+    def name(self) -> str:
+        """The name that the configuration gives the provider."""
+        return self._provider.name
+
+    async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
+        """See `Provider.chat`."""
+        takes = self._fetches(attempt.model)
+        return await self._provider.chat(await inline(request, takes, self._fetcher), attempt)
+
+    def stream_chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[list[ChatEvent], None]:
+        """See `Provider.stream_chat`."""
+        takes = self._fetches(attempt.model)
+        if not is_needed(request, takes):
+            return self._provider.stream_chat(request, attempt)
+        return self._stream(request, takes, attempt)
+
+    async def _stream(
+        self, request: ChatRequest, takes: Set[str], attempt: Attempt
+    ) -> AsyncGenerator[list[ChatEvent], None]:
+        whole = await inline(request, takes, self._fetcher)
+        async with aclosing(self._provider.stream_chat(whole, attempt)) as stream:
+            async for batch in stream:
+                yield batch
+
+    async def list_models(self) -> Sequence[Model]:
+        """See `Provider.list_models`."""
+        return await self._provider.list_models()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._provider.close()
