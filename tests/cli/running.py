@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 PROGRAM: Final = (sys.executable, "-m", "trunkline")
@@ -85,6 +85,15 @@ class Terminal:
                         self._read = at + len(text)
                         return
         raise AssertionError(f"none of {texts!r} is on the screen:\n{self.screen[self._read :]}")
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C, again where nothing comes of it, until the program ends; its exit status."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline and self._program.poll() is None:
+            self.type("\x03")
+            with suppress(subprocess.TimeoutExpired):
+                self._program.wait(5.0)
+        return self.wait()
 
     def wait(self) -> int:
         """Wait for the end of the program; its exit status."""

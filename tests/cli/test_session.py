@@ -91,8 +91,7 @@ def test_ctrl_c_ends_a_single_question(gateway: Gateway) -> None:
     """Outside of a conversation Ctrl-C ends the program, with the status that shells know."""
     with on_terminal("chat", "hello", "-m", "sim/fault/stall", *gateway.grpc) as terminal:
         terminal.expect("hello")
-        terminal.type("\x03")
-        assert terminal.wait() == 130
+        assert terminal.interrupt() == 130
         assert "Traceback" not in terminal.screen
 
 
