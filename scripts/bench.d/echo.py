@@ -8,7 +8,7 @@ import grpc
 from payload import grpc_answer, grpc_events
 from upstream import PAUSE
 
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
 from trunkline.v1.chat_pb2_grpc import ChatServiceServicer, add_ChatServiceServicer_to_server
 
 
@@ -34,6 +34,12 @@ class Echo(ChatServiceServicer):
             if paced:
                 await asyncio.sleep(PAUSE)
             await context.write(event)
+
+    async def CountTokens(  # noqa: N802
+        self, request: ChatRequest, context: grpc.aio.ServicerContext[ChatRequest, CountTokensResponse]
+    ) -> CountTokensResponse:
+        """Nothing is counted here."""
+        return CountTokensResponse()
 
 
 async def serve(echo: Echo) -> tuple[int, grpc.aio.Server]:

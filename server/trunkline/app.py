@@ -26,13 +26,14 @@ from trunkline.providers.build import build_providers
 from trunkline.routing.listing import Listing
 from trunkline.routing.resolve import Routes
 from trunkline.rpc.server import RpcServer
-from trunkline.v1 import chat_pb2, models_pb2
+from trunkline.v1 import chat_pb2, embeddings_pb2, models_pb2
 from trunkline.web.server import MetricsServer, WebServer
 
 _log = logging.getLogger("trunkline")
 
 SERVICES: Final[tuple[ServiceDescriptor, ...]] = (
     chat_pb2.DESCRIPTOR.services_by_name["ChatService"],
+    embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"],
     models_pb2.DESCRIPTOR.services_by_name["ModelService"],
 )
 """The services that the native HTTP surface serves."""

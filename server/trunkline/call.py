@@ -11,10 +11,10 @@ from trunkline.errors import GatewayError
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import FinishReason, Usage
 
-Surface = Literal["grpc", "openai", "native"]
+Surface = Literal["grpc", "native", "openai", "responses", "anthropic", "gemini"]
 """The inbound protocol that a call came by."""
 
-Operation = Literal["chat", "stream_chat", "list_models", "get_model", ""]
+Operation = Literal["chat", "stream_chat", "count_tokens", "embed", "list_models", "get_model", ""]
 """What was asked for; empty where the request failed before that was known."""
 
 

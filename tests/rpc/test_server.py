@@ -52,6 +52,7 @@ async def test_reflection(house: House) -> None:
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
         "trunkline.v1.ChatService",
+        "trunkline.v1.EmbeddingService",
         "trunkline.v1.ModelService",
     ]
     assert described.file_descriptor_response.file_descriptor_proto

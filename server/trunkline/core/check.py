@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from trunkline.errors import GatewayError, invalid_request
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, Sampling, ToolChoice
 from trunkline.v1.content_pb2 import Message, Role, ToolResult
+from trunkline.v1.embeddings_pb2 import EmbedRequest
+
+_MOST_PROMPTS: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,7 @@ class Limits:
 
     messages: int = 8192
     tools: int = 512
+    inputs: int = 4096
 
 
 class _Calls:
@@ -31,7 +36,9 @@ def check(request: ChatRequest, limits: Limits) -> None:
     """Raise `GatewayError` (INVALID_REQUEST), naming the field, where `request` cannot be answered by any target."""
     if not request.model:
         raise invalid_request("`model` is required.", "model")
-    if not request.messages:
+    if request.HasField("completion"):
+        _check_completion(request)
+    elif not request.messages:
         raise invalid_request("`messages` must hold at least one message.", "messages")
     if len(request.messages) > limits.messages:
         raise invalid_request(
@@ -58,6 +65,43 @@ def check(request: ChatRequest, limits: Limits) -> None:
     calls = _Calls()
     for index, message in enumerate(request.messages):
         _check_message(f"messages[{index}]", message, calls)
+
+
+def check_embed(request: EmbedRequest, limits: Limits) -> None:
+    """As `check`, for what is to be embedded."""
+    if not request.model:
+        raise invalid_request("`model` is required.", "model")
+    if not request.inputs:
+        raise invalid_request("`inputs` must hold at least one input.", "inputs")
+    if len(request.inputs) > limits.inputs:
+        raise invalid_request(
+            f"`inputs` holds {len(request.inputs)} inputs; at most {limits.inputs} are taken.", "inputs"
+        )
+    _check_range("dimensions", request.dimensions, 1, None, request.HasField("dimensions"))
+    for index, item in enumerate(request.inputs):
+        match item.WhichOneof("kind"):
+            case "text":
+                empty = not item.text
+            case "tokens":
+                empty = not item.tokens.ids
+            case "content":
+                empty = not item.content.parts
+            case None:
+                empty = True
+        if empty:
+            raise invalid_request(f"`inputs[{index}]` is empty.", f"inputs[{index}]")
+
+
+def _check_completion(request: ChatRequest) -> None:
+    if request.messages:
+        raise invalid_request("`messages` must be empty beside `completion`.", "messages")
+    prompts = request.completion.prompts
+    if not 0 < len(prompts) <= _MOST_PROMPTS:
+        raise invalid_request(f"`completion.prompts` must hold 1 to {_MOST_PROMPTS} prompts.", "completion.prompts")
+    for index, prompt in enumerate(prompts):
+        if prompt.WhichOneof("kind") is None:
+            path = f"completion.prompts[{index}]"
+            raise invalid_request(f"`{path}` has no kind, or one that this gateway does not know.", path)
 
 
 def _check_sampling(sampling: Sampling) -> None:

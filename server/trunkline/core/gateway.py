@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 from trunkline.call import Attempt, Call
-from trunkline.core.check import Limits, check
+from trunkline.core.check import Limits, check, check_embed
+from trunkline.core.estimate import estimate_tokens
 from trunkline.core.grammar import Grammar
 from trunkline.core.target import Resolve, Target
-from trunkline.errors import GatewayError, invalid_request
+from trunkline.errors import GatewayError, invalid_request, provider_failed
 from trunkline.v1 import errors_pb2
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
+from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
 from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
 
 _T = TypeVar("_T")
@@ -32,7 +34,7 @@ class Models(Protocol):
 
 
 class Gateway:
-    """Answers conversations and lists models.
+    """Answers conversations, counts their tokens, embeds, and lists models.
 
     Each method takes the request message of one RPC and the call it belongs to, raises `GatewayError`, and fills the
     call's record. Cancelling a method, or closing its generator, stops the provider at once.
@@ -48,27 +50,14 @@ class Gateway:
         """Answer `request` in one message."""
         call.operation = "chat"
         targets = self._plan(request, call)
-        with self._running:
-            for last, target in _with_last(targets):
-                attempt = _attempt(call, target)
-                try:
-                    response = await _before_deadline(target.provider.chat(request, attempt), call)
-                except GatewayError as error:
-                    attempt.error = error
-                    if last or not error.row.fall_back:
-                        raise
-                    continue
-                finally:
-                    attempt.ended = time.monotonic()
-                call.first_event = attempt.first_event = attempt.ended
-                if not response.choices:
-                    raise _empty(attempt)
-                response.provider = attempt.provider
-                call.served_model = response.model
-                call.usage = response.usage
-                call.finish = response.choices[0].finish.reason
-                return response
-        raise AssertionError("a plan has at least one target")
+        response = await self._ask(
+            targets, call, lambda target, attempt: _whole(target.provider.chat(request, attempt), attempt)
+        )
+        response.provider = call.provider
+        call.served_model = response.model
+        call.usage = response.usage
+        call.finish = response.choices[0].finish.reason
+        return response
 
     async def stream_chat(self, request: ChatRequest, call: Call) -> AsyncGenerator[list[ChatEvent], None]:
         """Answer `request` as it is written: what arrived together is yielded together.
@@ -91,6 +80,33 @@ class Gateway:
                         raise
                 finally:
                     attempt.ended = time.monotonic()
+
+    async def count_tokens(self, request: ChatRequest, call: Call) -> CountTokensResponse:
+        """What the model would read of `request`: as a provider counts it, or else an estimate."""
+        call.operation = "count_tokens"
+        targets = self._plan(request, call)
+        counted = await self._ask(targets, call, lambda target, attempt: target.provider.count_tokens(request, attempt))
+        if counted is None:
+            counted = CountTokensResponse(input_tokens=estimate_tokens(request), estimated=True)
+        counted.provider = call.provider
+        return counted
+
+    async def embed(self, request: EmbedRequest, call: Call) -> EmbedResponse:
+        """A vector for each input of `request`."""
+        call.operation = "embed"
+        call.model = request.model
+        check_embed(request, self._limits)
+        targets = self._resolve(request.model)
+        response = await self._ask(targets, call, lambda target, attempt: target.provider.embed(request, attempt))
+        if len(response.embeddings) != len(request.inputs):
+            raise provider_failed(
+                f"The provider gave {len(response.embeddings)} vectors for {len(request.inputs)} inputs.",
+                provider=call.provider,
+            )
+        response.provider = call.provider
+        call.served_model = response.model
+        call.usage = response.usage
+        return response
 
     async def list_models(self, request: ListModelsRequest, call: Call) -> ListModelsResponse:
         """A page of the models that can be asked for."""
@@ -118,6 +134,24 @@ class Gateway:
     async def drained(self) -> None:
         """Wait until no call is running."""
         await self._running.none.wait()
+
+    async def _ask(self, targets: Sequence[Target], call: Call, ask: Callable[[Target, Attempt], Awaitable[_T]]) -> _T:
+        """What the first target says that does not fail in a way in which another may do better."""
+        with self._running:
+            for last, target in _with_last(targets):
+                attempt = _attempt(call, target)
+                try:
+                    answer = await _before_deadline(ask(target, attempt), call)
+                except GatewayError as error:
+                    attempt.error = error
+                    if last or not error.row.fall_back:
+                        raise
+                    continue
+                finally:
+                    attempt.ended = time.monotonic()
+                call.first_event = attempt.first_event = attempt.ended
+                return answer
+        raise AssertionError("a plan has at least one target")
 
     def _plan(self, request: ChatRequest, call: Call) -> Sequence[Target]:
         call.model = request.model
@@ -198,7 +232,8 @@ def _with_last(targets: Sequence[Target]) -> list[tuple[bool, Target]]:
     return [(index == end, target) for index, target in enumerate(targets)]
 
 
-def _empty(attempt: Attempt) -> GatewayError:
-    return GatewayError(
-        errors_pb2.ERROR_REASON_PROVIDER_FAILED, "The provider's answer holds no choice.", provider=attempt.provider
-    )
+async def _whole(answer: Awaitable[ChatResponse], attempt: Attempt) -> ChatResponse:
+    response = await answer
+    if not response.choices:
+        raise provider_failed("The provider's answer holds no choice.", provider=attempt.provider)
+    return response

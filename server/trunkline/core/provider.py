@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from trunkline.call import Attempt
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
+from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
 from trunkline.v1.models_pb2 import Model
 
 
 class Provider(Protocol):
-    """A service that answers conversations. Every method raises `GatewayError` and nothing else."""
+    """A service that answers conversations, or embeds. Every method raises `GatewayError` and nothing else."""
 
     @property
     def name(self) -> str:
@@ -30,6 +31,14 @@ class Provider(Protocol):
 
         Closing the generator stops the provider at once. A stream that ends without an error was whole.
         """
+        ...
+
+    async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
+        """What the model would read of `request`; None where the provider cannot tell."""
+        ...
+
+    async def embed(self, request: EmbedRequest, attempt: Attempt) -> EmbedResponse:
+        """A vector for each input. Raises UNSUPPORTED where the provider embeds nothing."""
         ...
 
     async def list_models(self) -> Sequence[Model]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Final
 
 from trunkline.call import Attempt
-from trunkline.core.provider import Provider
 from trunkline.errors import GatewayError
+from trunkline.providers.wrapped import Wrapped
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, ResponseEnd, Usage
-from trunkline.v1.models_pb2 import Model
 
 _AT_ONCE: Final = 16
 """The most calls that run at once for one request."""
@@ -25,16 +24,8 @@ _COUNTS: Final = (
 )
 
 
-class Choices:
+class Choices(Wrapped):
     """A provider whose `choice_count` is met by as many calls. One that fails fails the answer."""
-
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
-
-    @property
-    def name(self) -> str:
-        """The name that the configuration gives the provider."""
-        return self._provider.name
 
     async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
         """See `Provider.chat`."""
@@ -110,14 +101,6 @@ class Choices:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             _note(attempt, attempts)
-
-    async def list_models(self) -> Sequence[Model]:
-        """See `Provider.list_models`."""
-        return await self._provider.list_models()
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._provider.close()
 
 
 class _Merge:

@@ -16,7 +16,8 @@ from trunkline.errors import GatewayError, provider_failed, unsupported
 from trunkline.providers.media_type import SORTS
 from trunkline.providers.transport import Reply, Transport
 from trunkline.v1 import errors_pb2
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
+from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
 from trunkline.v1.models_pb2 import Model
 
 _MOST_BODY = 64 * 1024 * 1024
@@ -136,10 +137,7 @@ class HttpProvider(ABC):
         """See `Provider.chat`."""
         reply = await self._send(request, attempt, stream=False)
         try:
-            body = await _read(reply, _MOST_BODY)
-            if body is None:
-                raise provider_failed(f"The provider's answer is larger than {_MOST_BODY} bytes.")
-            return self._decode(body)
+            return self._decode(await self._body(reply))
         except GatewayError as error:
             raise self._own(error, attempt) from error.__cause__
         finally:
@@ -170,6 +168,14 @@ class HttpProvider(ABC):
             raise self._own(error, attempt) from error.__cause__
         finally:
             await reply.close()
+
+    async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
+        """See `Provider.count_tokens`."""
+        return None
+
+    async def embed(self, request: EmbedRequest, attempt: Attempt) -> EmbedResponse:
+        """See `Provider.embed`."""
+        raise self._own(unsupported(f"The provider `{self._name}` has no embeddings.", "model"), attempt)
 
     async def list_models(self) -> Sequence[Model]:
         """The configured names, or what the provider itself lists."""
@@ -209,10 +215,24 @@ class HttpProvider(ABC):
             )
             raise self._own(error, attempt)
         self.address(wire, attempt.model, stream=stream)
+        return await self._post(self.path(attempt.model, stream=stream), wire, attempt)
+
+    async def _ask(self, path: str, wire: dict[str, Json], attempt: Attempt) -> Object:
+        """What the provider answers, in one object, to `wire`. Raises `GatewayError`."""
+        reply = await self._post(path, wire, attempt)
+        try:
+            return Object(self._object(await self._body(reply)), lenient=True)
+        except GatewayError as error:
+            raise self._own(error, attempt) from error.__cause__
+        finally:
+            await reply.close()
+
+    async def _post(self, path: str, wire: dict[str, Json], attempt: Attempt) -> Reply:
+        """Send `wire`, and give the answer where its status is a good one. Raises `GatewayError` otherwise."""
         headers: Mapping[str, str] = self._headers
         if attempt.call.traceparent:
             headers = {**headers, "traceparent": attempt.call.traceparent}
-        path, body = self.path(attempt.model, stream=stream), dumps(wire)
+        body = dumps(wire)
         try:
             headers = await self.authorize("POST", path, headers, body)
             reply = await self._transport.send("POST", path, headers, body)
@@ -234,13 +254,22 @@ class HttpProvider(ABC):
             await reply.close()
         raise self._own(self.decode_error(reply.status, reply.headers, text), attempt)
 
+    async def _body(self, reply: Reply) -> bytes:
+        body = await _read(reply, _MOST_BODY)
+        if body is None:
+            raise provider_failed(f"The provider's answer is larger than {_MOST_BODY} bytes.")
+        return body
+
     def _decode(self, body: bytes) -> ChatResponse:
+        return self.decode_response(Object(self._object(body), lenient=True))
+
+    def _object(self, body: bytes) -> dict[str, Json]:
         value = loads(body)
         if not isinstance(value, dict):
             raise provider_failed("The provider's answer is not a JSON object.")
         if value.get("error") and not value.get("choices"):
             raise self.decode_error(200, {}, body)
-        return self.decode_response(Object(value, lenient=True))
+        return value
 
     def _own(self, error: GatewayError, attempt: Attempt | None = None) -> GatewayError:
         """The error with the provider's name. What the gateway could not read is the provider's fault by now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Set
 from contextlib import aclosing
 from typing import Final
 
@@ -12,9 +12,9 @@ from trunkline.core.provider import Provider
 from trunkline.errors import invalid_request
 from trunkline.providers.fetch import Fetcher, RefusedError
 from trunkline.providers.media_type import SORTS, sort_of
+from trunkline.providers.wrapped import Wrapped
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
 from trunkline.v1.content_pb2 import Media, Part
-from trunkline.v1.models_pb2 import Model
 
 _ANY: Final = frozenset({"", "application/octet-stream"})
 """Types that say nothing of what is expected."""
@@ -89,19 +89,14 @@ def _in_parts(parts: Iterable[Part], path: str, takes: Set[str]) -> Iterator[tup
             yield from _in_parts(part.tool_result.parts, f"{path}.parts[{number}].tool_result", takes)
 
 
-class Inlining:
+class Inlining(Wrapped):
     """A provider that is given media themselves where it would not fetch them; `fetches` are the sorts that a model of
     it fetches."""
 
     def __init__(self, provider: Provider, fetches: Callable[[str], Set[str]], fetcher: Fetcher) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._fetches = fetches
         self._fetcher = fetcher
-
-    @property
-    def name(self) -> str:
-        """The name that the configuration gives the provider."""
-        return self._provider.name
 
     async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
         """See `Provider.chat`."""
@@ -122,11 +117,3 @@ class Inlining:
         async with aclosing(self._provider.stream_chat(whole, attempt)) as stream:
             async for batch in stream:
                 yield batch
-
-    async def list_models(self) -> Sequence[Model]:
-        """See `Provider.list_models`."""
-        return await self._provider.list_models()
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._provider.close()

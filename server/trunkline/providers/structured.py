@@ -10,21 +10,16 @@ from trunkline.core.fold import fold, unfold
 from trunkline.core.provider import Provider
 from trunkline.dialects import emulate
 from trunkline.errors import GatewayError
+from trunkline.providers.wrapped import Wrapped
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
-from trunkline.v1.models_pb2 import Model
 
 
-class Emulated:
+class Emulated(Wrapped):
     """A provider that is brought to answer in the form that is asked for; `has` tells what a model of it has itself."""
 
     def __init__(self, provider: Provider, has: Callable[[str], emulate.Structured]) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._has = has
-
-    @property
-    def name(self) -> str:
-        """The name that the configuration gives the provider."""
-        return self._provider.name
 
     async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
         """See `Provider.chat`."""
@@ -55,14 +50,6 @@ class Emulated:
                     yield events
                 if error is not None:
                     raise self._own(error, attempt)
-
-    async def list_models(self) -> Sequence[Model]:
-        """See `Provider.list_models`."""
-        return await self._provider.list_models()
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._provider.close()
 
     def _plan(self, request: ChatRequest, attempt: Attempt) -> emulate.Plan | None:
         if not request.HasField("response_format"):

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import grpc
 
 from trunkline.rpc.exchange import Exchange, Exchanges
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
 from trunkline.v1.chat_pb2_grpc import ChatServiceServicer
 
 
@@ -36,3 +36,10 @@ class ChatService(ChatServiceServicer):
                 async for batch in batches:
                     for event in batch:
                         await context.write(event)
+
+    async def CountTokens(
+        self, request: ChatRequest, context: grpc.aio.ServicerContext[ChatRequest, CountTokensResponse]
+    ) -> CountTokensResponse:
+        """Counts the tokens that the model would read, without an answer."""
+        async with Exchange(self._exchanges, context) as rpc:
+            return await rpc.gateway.count_tokens(request, rpc.call)

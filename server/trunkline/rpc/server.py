@@ -13,15 +13,17 @@ from grpc_reflection.v1alpha import reflection
 from trunkline.config.model import GrpcConfig
 from trunkline.core.entry import Entry
 from trunkline.rpc.chat import ChatService
+from trunkline.rpc.embeddings import EmbeddingService
 from trunkline.rpc.exchange import Exchanges
 from trunkline.rpc.health import HealthService
 from trunkline.rpc.listen import check_address, refused
 from trunkline.rpc.models import ModelService
 from trunkline.rpc.tls import server_credentials
-from trunkline.v1 import chat_pb2, chat_pb2_grpc, models_pb2, models_pb2_grpc
+from trunkline.v1 import chat_pb2, chat_pb2_grpc, embeddings_pb2, embeddings_pb2_grpc, models_pb2, models_pb2_grpc
 
 SERVICES: Final = (
     chat_pb2.DESCRIPTOR.services_by_name["ChatService"].full_name,
+    embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].full_name,
     models_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
 )
 """The gateway's own services."""
@@ -51,6 +53,7 @@ class RpcServer:
         await check_address(config.address)
         server = grpc.aio.server(options=_options(config))
         chat_pb2_grpc.add_ChatServiceServicer_to_server(ChatService(self._exchanges), server)
+        embeddings_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(self._exchanges), server)
         models_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._exchanges), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*SERVICES, _HEALTH, reflection.SERVICE_NAME), server)

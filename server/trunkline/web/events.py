@@ -25,20 +25,24 @@ STUCK: Final = 60.0
 class EventStream:
     """Server-sent events to one client.
 
-    Headers go out with the first write. Where nothing was written for `keep_alive` seconds, a comment is: before the
-    first event, too, so that no proxy in between gives up on a model that thinks.
+    Headers go out with the first write. Where nothing was written for `keep_alive` seconds, `sign` is: before the first
+    event, too, so that no proxy in between gives up on a model that thinks. It is a comment, unless the dialect has an
+    event of its own for it, or clients that bear no comment.
     """
 
-    def __init__(self, request: web.Request, headers: dict[str, str], keep_alive: float) -> None:
+    def __init__(
+        self, request: web.Request, headers: dict[str, str], keep_alive: float, sign: bytes = _COMMENT
+    ) -> None:
         self._request = request
         self._response = web.StreamResponse(headers={**_HEADERS, **headers})
         self._keep_alive = keep_alive
+        self._sign = sign
         self._lock = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._wrote = time.monotonic()
         self._writing: float | None = None
         self._timer = self._loop.call_later(keep_alive, self._tick)
-        self._comment: asyncio.Task[None] | None = None
+        self._signing: asyncio.Task[None] | None = None
 
     @property
     def begun(self) -> bool:
@@ -63,10 +67,10 @@ class EventStream:
         return self._response
 
     def stop(self) -> None:
-        """Send no more comments."""
+        """Send no more signs of life."""
         self._timer.cancel()
-        if self._comment is not None:
-            self._comment.cancel()
+        if self._signing is not None:
+            self._signing.cancel()
 
     async def _send(self, data: bytes) -> None:
         self._writing = time.monotonic()
@@ -84,14 +88,14 @@ class EventStream:
             if now - self._writing >= STUCK and self._request.transport is not None:
                 self._request.transport.abort()
         elif now - self._wrote >= self._keep_alive:
-            self._comment = self._loop.create_task(self._send_comment())
+            self._signing = self._loop.create_task(self._send_sign())
         quiet = now - self._wrote
         due = self._keep_alive - quiet if quiet < self._keep_alive else self._keep_alive
         self._timer = self._loop.call_later(due, self._tick)
 
-    async def _send_comment(self) -> None:
+    async def _send_sign(self) -> None:
         try:
-            await self.write(_COMMENT)
+            await self.write(self._sign)
         except ConnectionResetError:
             # The handler is told by its own cancellation.
             self.stop()

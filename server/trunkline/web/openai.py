@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import aclosing
 
 from aiohttp import web
 
@@ -14,11 +13,12 @@ from trunkline.dialects import openai
 from trunkline.dialects.openai.request import take_stream
 from trunkline.dialects.wire import Json, Object, dumps
 from trunkline.errors import GatewayError
-from trunkline.v1.chat_pb2 import ChatRequest
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
 from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, Model
 from trunkline.web.body import read_object
 from trunkline.web.events import EventStream, frames
 from trunkline.web.exchange import Exchange, call_headers, json_response
+from trunkline.web.stream import send_stream
 
 _DONE = b"data: [DONE]\n\n"
 
@@ -59,25 +59,9 @@ class OpenAISurface:
     async def _stream(
         self, http: web.Request, request: ChatRequest, call: Call, gateway: Gateway, *, include_usage: bool
     ) -> web.StreamResponse:
-        encoder = openai.StreamEncoder(include_usage=include_usage)
+        writer = _Chunks(openai.StreamEncoder(include_usage=include_usage))
         out = EventStream(http, {"x-request-id": call.id}, self._keep_alive)
-        try:
-            async with aclosing(gateway.stream_chat(request, call)) as batches:
-                async for batch in batches:
-                    if not out.begun:
-                        out.add_headers(call_headers(call))
-                    chunks = [chunk for event in batch for chunk in encoder.feed(event)]
-                    if chunks:
-                        await out.write(frames(chunks))
-            await out.write(frames(encoder.end()) + _DONE)
-        except GatewayError as error:
-            if not out.begun:
-                raise
-            call.fail(error)
-            await out.write(frames([self._exchange.error_text(error)]))
-        finally:
-            out.stop()
-        return await out.close()
+        return await send_stream(gateway, request, call, writer, out)
 
     async def _models(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         listed = await gateway.list_models(ListModelsRequest(), call)
@@ -104,3 +88,19 @@ class OpenAISurface:
         if model.HasField("max_output_tokens"):
             wire["max_output_tokens"] = model.max_output_tokens
         return wire
+
+
+class _Chunks:
+    """Chunks as events without a type, and `[DONE]` after the last."""
+
+    def __init__(self, encoder: openai.StreamEncoder) -> None:
+        self._encoder = encoder
+
+    def feed(self, event: ChatEvent) -> bytes:
+        return frames(self._encoder.feed(event))
+
+    def end(self) -> bytes:
+        return frames(self._encoder.end()) + _DONE
+
+    def error(self, error: GatewayError) -> bytes:
+        return frames([dumps(openai.encode_error(error))])

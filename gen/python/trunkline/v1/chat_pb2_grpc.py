@@ -45,6 +45,11 @@ class ChatServiceStub:
                 request_serializer=trunkline_dot_v1_dot_chat__pb2.ChatRequest.SerializeToString,
                 response_deserializer=trunkline_dot_v1_dot_chat__pb2.ChatEvent.FromString,
                 _registered_method=True)
+        self.CountTokens = channel.unary_unary(
+                '/trunkline.v1.ChatService/CountTokens',
+                request_serializer=trunkline_dot_v1_dot_chat__pb2.ChatRequest.SerializeToString,
+                response_deserializer=trunkline_dot_v1_dot_chat__pb2.CountTokensResponse.FromString,
+                _registered_method=True)
 
 
 class ChatServiceServicer:
@@ -79,6 +84,13 @@ class ChatServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountTokens(self, request, context):
+        """Counts the tokens that the model would read, without an answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +103,11 @@ def add_ChatServiceServicer_to_server(servicer, server):
                     servicer.StreamChat,
                     request_deserializer=trunkline_dot_v1_dot_chat__pb2.ChatRequest.FromString,
                     response_serializer=trunkline_dot_v1_dot_chat__pb2.ChatEvent.SerializeToString,
+            ),
+            'CountTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountTokens,
+                    request_deserializer=trunkline_dot_v1_dot_chat__pb2.ChatRequest.FromString,
+                    response_serializer=trunkline_dot_v1_dot_chat__pb2.CountTokensResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -148,6 +165,33 @@ class ChatService:
             '/trunkline.v1.ChatService/StreamChat',
             trunkline_dot_v1_dot_chat__pb2.ChatRequest.SerializeToString,
             trunkline_dot_v1_dot_chat__pb2.ChatEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trunkline.v1.ChatService/CountTokens',
+            trunkline_dot_v1_dot_chat__pb2.ChatRequest.SerializeToString,
+            trunkline_dot_v1_dot_chat__pb2.CountTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

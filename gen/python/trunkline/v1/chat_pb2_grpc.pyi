@@ -52,6 +52,8 @@ class ChatServiceStub:
     A reader must accept an event that it does not know (an unset `event`) and
     go on.
     """
+    CountTokens: _grpc.UnaryUnaryMultiCallable[_chat_pb2.ChatRequest, _chat_pb2.CountTokensResponse]
+    """Counts the tokens that the model would read, without an answer."""
 
 @_typing.type_check_only
 class ChatServiceAsyncStub(ChatServiceStub):
@@ -77,6 +79,8 @@ class ChatServiceAsyncStub(ChatServiceStub):
     A reader must accept an event that it does not know (an unset `event`) and
     go on.
     """
+    CountTokens: _aio.UnaryUnaryMultiCallable[_chat_pb2.ChatRequest, _chat_pb2.CountTokensResponse]  # type: ignore[assignment]
+    """Counts the tokens that the model would read, without an answer."""
 
 class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers conversations, whichever provider serves the model."""
@@ -111,5 +115,13 @@ class ChatServiceServicer(metaclass=_abc_1.ABCMeta):
         A reader must accept an event that it does not know (an unset `event`) and
         go on.
         """
+
+    @_abc_1.abstractmethod
+    def CountTokens(
+        self,
+        request: _chat_pb2.ChatRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_pb2.CountTokensResponse, _abc.Awaitable[_chat_pb2.CountTokensResponse]]:
+        """Counts the tokens that the model would read, without an answer."""
 
 def add_ChatServiceServicer_to_server(servicer: ChatServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -11,13 +11,14 @@ from typing import Any, Final
 import yaml
 from google.protobuf.descriptor import ServiceDescriptor
 
-from trunkline.v1 import chat_pb2, models_pb2
+from trunkline.v1 import chat_pb2, embeddings_pb2, models_pb2
 from trunkline.web.native.rules import rules_of
 from trunkline.web.openapi.operations import paths_of
 from trunkline.web.openapi.schemas import Schemas
 
 SERVICES: Final[Sequence[ServiceDescriptor]] = (
     chat_pb2.DESCRIPTOR.services_by_name["ChatService"],
+    embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"],
     models_pb2.DESCRIPTOR.services_by_name["ModelService"],
 )
 
@@ -26,8 +27,8 @@ _ALIAS: Final = "/api/v1/"
 
 
 def build(services: Sequence[ServiceDescriptor], comments: Mapping[str, str]) -> bytes:
-    """The document: `surfaces.yaml`, and the native routes of `services`. The same input gives the same bytes."""
-    document: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("surfaces.yaml").read_text("utf-8"))
+    """The document: what `surfaces/` tells, and the routes of `services`. The same input gives the same bytes."""
+    document = _surfaces()
     schemas = Schemas(comments)
     native = paths_of(rules_of(services), schemas)
     document["paths"] = {**native, **_with_aliases(document["paths"])}
@@ -38,6 +39,25 @@ def build(services: Sequence[ServiceDescriptor], comments: Mapping[str, str]) ->
     components = document["components"]["schemas"] | schemas.components
     document["components"]["schemas"] = {name: components[name] for name in sorted(components)}
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _surfaces() -> dict[str, Any]:
+    """The hand-written parts: `openai.yaml`, and what the other files add to its tags, paths and components."""
+    folder = Path(__file__).with_name("surfaces")
+    document: dict[str, Any] = _read(folder / "openai.yaml")
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name == "openai.yaml":
+            continue
+        part = _read(path)
+        document["tags"] += part.get("tags", [])
+        document["paths"] |= part.get("paths", {})
+        for kind, components in part.get("components", {}).items():
+            document["components"].setdefault(kind, {}).update(components)
+    return document
+
+
+def _read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text("utf-8"))
 
 
 def _with_aliases(paths: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

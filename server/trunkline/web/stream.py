@@ -1,0 +1,57 @@
+"""A streamed answer, told in the dialect of a surface."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Protocol
+
+from aiohttp import web
+
+from trunkline.call import Call
+from trunkline.core.gateway import Gateway
+from trunkline.errors import GatewayError
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
+from trunkline.web.events import EventStream
+from trunkline.web.exchange import call_headers
+
+
+class Writer(Protocol):
+    """Writes the events of one answer as the bytes of a surface's stream."""
+
+    def feed(self, event: ChatEvent) -> bytes:
+        """What `event` is written as; empty where it waits for others."""
+        ...
+
+    def end(self) -> bytes:
+        """The end of an answer that is whole."""
+        ...
+
+    def error(self, error: GatewayError) -> bytes:
+        """The end of an answer that failed after its beginning was sent."""
+        ...
+
+
+async def send_stream(
+    gateway: Gateway, request: ChatRequest, call: Call, writer: Writer, out: EventStream
+) -> web.StreamResponse:
+    """Answer `request` through `writer` as it is written.
+
+    Raises `GatewayError` where it fails before a byte was sent: the answer is then a status of its own.
+    """
+    try:
+        async with aclosing(gateway.stream_chat(request, call)) as batches:
+            async for batch in batches:
+                if not out.begun:
+                    out.add_headers(call_headers(call))
+                data = b"".join([writer.feed(event) for event in batch])
+                if data:
+                    await out.write(data)
+        await out.write(writer.end())
+    except GatewayError as error:
+        if not out.begun:
+            raise
+        call.fail(error)
+        await out.write(writer.error(error))
+    finally:
+        out.stop()
+    return await out.close()
