@@ -14,6 +14,7 @@ from trunkline.providers import anthropic, bedrock, cohere, gemini, responses, v
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.choices import Choices
 from trunkline.providers.compatible import PRESETS, Preset
+from trunkline.providers.completions import Continuing
 from trunkline.providers.fetch import Fetcher
 from trunkline.providers.http import HttpProvider
 from trunkline.providers.inline import Inlining
@@ -74,7 +75,7 @@ def build_providers(
 def complete(provider: HttpProvider, fetcher: Fetcher | None) -> Provider:
     """The provider with what makes up for what it cannot do itself. Media stay where they are without a fetcher."""
     whole: Provider = provider if provider.native_choices else Choices(provider)
-    whole = Emulated(whole, provider.structured_output)
+    whole = Continuing(Emulated(whole, provider.structured_output), provider.completions(), provider.continues)
     return whole if fetcher is None else Inlining(whole, provider.fetches, fetcher)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from trunkline.dialects.openai.profile import OPENAI, Profile
+from trunkline.dialects.openai.profile import ANY_MODEL, OPENAI, Profile
 
 _DEFAULT: Final = Profile()
 
@@ -25,9 +25,11 @@ class Preset:
     key_prefix: str = "Bearer "
 
 
-_LOCAL: Final = Profile(reasoning="reasoning_content")
+_LOCAL: Final = Profile(reasoning="reasoning_content", completions=ANY_MODEL)
 _SILENT: Final = Profile(reasoning=None, cache_control=False)
 """Takes no reasoning back and refuses fields that it does not know."""
+_HOSTED: Final = replace(_SILENT, completions=ANY_MODEL)
+"""As `_SILENT`, with Completions for every model."""
 _MISTRAL: Final = Profile(
     reasoning="thinking",
     cache_control=False,
@@ -43,18 +45,18 @@ PRESETS: Final[dict[str, Preset]] = {
     "deepseek": Preset("https://api.deepseek.com", Profile(effort="thinking", cache_control=False)),
     "groq": Preset("https://api.groq.com/openai/v1", _SILENT),
     "xai": Preset("https://api.x.ai/v1", _SILENT),
-    "together": Preset("https://api.together.xyz/v1", _SILENT),
-    "fireworks": Preset("https://api.fireworks.ai/inference/v1", Profile(cache_control=False)),
+    "together": Preset("https://api.together.xyz/v1", _HOSTED),
+    "fireworks": Preset("https://api.fireworks.ai/inference/v1", Profile(cache_control=False, completions=ANY_MODEL)),
     "cerebras": Preset("https://api.cerebras.ai/v1", _SILENT),
-    "openrouter": Preset("https://openrouter.ai/api/v1", Profile(reasoning="reasoning")),
+    "openrouter": Preset("https://openrouter.ai/api/v1", Profile(reasoning="reasoning", completions=ANY_MODEL)),
     "perplexity": Preset("https://api.perplexity.ai", _SILENT),
     "moonshot": Preset("https://api.moonshot.ai/v1", Profile(effort="thinking", cache_control=False)),
     "zai": Preset("https://api.z.ai/api/paas/v4", Profile(effort="thinking", cache_control=False)),
     "alibaba": Preset(
         "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", Profile(effort="enable_thinking", cache_control=False)
     ),
-    "nebius": Preset("https://api.studio.nebius.com/v1", _SILENT),
-    "novita": Preset("https://api.novita.ai/v3/openai", _SILENT),
+    "nebius": Preset("https://api.studio.nebius.com/v1", _HOSTED),
+    "novita": Preset("https://api.novita.ai/v3/openai", _HOSTED),
     "sambanova": Preset("https://api.sambanova.ai/v1", _SILENT),
     "huggingface": Preset("https://router.huggingface.co/v1", _SILENT),
     "vercel": Preset("https://ai-gateway.vercel.sh/v1", Profile(reasoning="reasoning")),

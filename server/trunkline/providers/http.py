@@ -91,6 +91,14 @@ class HttpProvider(ABC):
         """The sorts of media (`media_type.SORTS`) that `model` can be given by address; the gateway fetches others."""
         return SORTS
 
+    def completions(self) -> HttpProvider | None:
+        """The server's own Completions, by which it goes on with texts; None where it has none."""
+        return None
+
+    def continues(self, model: str) -> bool:
+        """Whether `model` is served by `completions`; it is asked in conversations otherwise."""
+        return False
+
     @abstractmethod
     def path(self, model: str, *, stream: bool) -> str:
         """Where a request for `model` goes, below the base URL."""

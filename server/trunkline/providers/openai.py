@@ -10,6 +10,7 @@ from trunkline.dialects.emulate import Structured
 from trunkline.dialects.openai.profile import Profile
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import GatewayError
+from trunkline.providers.completions import CompletionsProvider
 from trunkline.providers.http import HttpProvider, StreamDecoder
 from trunkline.providers.transport import Transport
 from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
@@ -29,6 +30,15 @@ class OpenAIProvider(HttpProvider):
 
     def fetches(self, model: str) -> Set[str]:
         return self._profile.fetches
+
+    def completions(self) -> HttpProvider | None:
+        if self._profile.completions is None:
+            return None
+        return CompletionsProvider(self._name, self._transport, self._headers, self._models)
+
+    def continues(self, model: str) -> bool:
+        known = self._profile.completions
+        return known is not None and known.match(model) is not None
 
     def path(self, model: str, *, stream: bool) -> str:
         return "/chat/completions"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from trunkline.call import Loss, LossKind
 from trunkline.dialects.emulate import Structured
@@ -18,7 +19,8 @@ class Profile:
     content (Mistral), None where nothing does; `effort` is the form that asks for reasoning;
     `structured_output` is what it has of JSON mode and JSON Schema, `fetches` the sorts of media that it takes by
     address; `cache_control` whether it takes Anthropic's cache marks; `stream_options` whether it can be asked for the
-    usage of a stream; `unsupported` are fields of the request that it refuses.
+    usage of a stream; `completions` matches the names of the models that it serves by its own Completions, too;
+    `unsupported` are fields of the request that it refuses.
     """
 
     max_tokens: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
@@ -29,14 +31,19 @@ class Profile:
     stream_options: bool = True
     structured_output: Structured = "native"
     fetches: frozenset[str] = frozenset({"image", "video"})
+    completions: re.Pattern[str] | None = None
     unsupported: frozenset[str] = frozenset()
 
+
+ANY_MODEL: Final = re.compile("")
+"""Every name of a model, for `Profile.completions`."""
 
 OPENAI = Profile(
     max_tokens="max_completion_tokens",
     developer_role=True,
     reasoning=None,
     cache_control=False,
+    completions=re.compile(r"gpt-3\.5-turbo-instruct|davinci-002|babbage-002"),
     unsupported=frozenset({"top_k"}),
 )
 """OpenAI itself."""

@@ -55,7 +55,7 @@ def decode_request(wire: Object) -> ChatRequest:
         _decode_tool(item, request.tools.add())
     _decode_tool_choice(wire, request)
     _decode_response_format(wire, request)
-    _decode_sampling(wire, request.sampling)
+    decode_sampling(wire, request.sampling)
     if not request.sampling.ListFields():
         request.ClearField("sampling")
     effort = wire.take_str("reasoning_effort")
@@ -66,7 +66,7 @@ def decode_request(wire: Object) -> ChatRequest:
         limit = wire.take_int("max_tokens", 1)
     if limit is not None:
         request.max_output_tokens = limit
-    _decode_stop(wire, request)
+    decode_stop(wire, request)
     count = wire.take_int("n", 1, 128)
     if count is not None:
         request.choice_count = count
@@ -80,7 +80,8 @@ def decode_request(wire: Object) -> ChatRequest:
     return request
 
 
-def _decode_sampling(wire: Object, sampling: Sampling) -> None:
+def decode_sampling(wire: Object, sampling: Sampling) -> None:
+    """Take how the model is to pick its words."""
     temperature = wire.take_number("temperature", 0)
     if temperature is not None:
         sampling.temperature = temperature
@@ -179,7 +180,8 @@ def _decode_response_format(wire: Object, request: ChatRequest) -> None:
         raise invalid_request("`response_format.type` must be a string.", "response_format.type")
 
 
-def _decode_stop(wire: Object, request: ChatRequest) -> None:
+def decode_stop(wire: Object, request: ChatRequest) -> None:
+    """Take the texts that end the answer: one, or an array of them."""
     if type(wire.fields.get("stop")) is str:
         request.stop_sequences.append(wire.take("stop"))
         return
