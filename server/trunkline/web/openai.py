@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from aiohttp import web
 
@@ -20,7 +21,11 @@ from trunkline.web.events import EventStream, frames
 from trunkline.web.exchange import Exchange, call_headers, json_response
 from trunkline.web.stream import send_stream
 
-_DONE = b"data: [DONE]\n\n"
+BASES: Final = ("/v1", "/api/v1")
+"""Below what the paths are served: OpenAI's own, and the one that OpenRouter's clients use."""
+
+DONE: Final = b"data: [DONE]\n\n"
+"""The last event of a stream that is whole."""
 
 
 class OpenAISurface:
@@ -39,7 +44,7 @@ class OpenAISurface:
         model = self._exchange.handler(self._model)
         return [
             route
-            for base in ("/v1", "/api/v1")
+            for base in BASES
             for route in (
                 web.post(f"{base}/chat/completions", chat),
                 web.get(f"{base}/models", models),
@@ -100,7 +105,7 @@ class _Chunks:
         return frames(self._encoder.feed(event))
 
     def end(self) -> bytes:
-        return frames(self._encoder.end()) + _DONE
+        return frames(self._encoder.end()) + DONE
 
     def error(self, error: GatewayError) -> bytes:
         return frames([dumps(openai.encode_error(error))])

@@ -12,14 +12,17 @@ from google.protobuf.descriptor import ServiceDescriptor
 from trunkline.config.address import Address
 from trunkline.config.model import HttpConfig, TlsConfig
 from trunkline.core.entry import Entry
-from trunkline.dialects.wire import dumps
+from trunkline.web.completions import CompletionsSurface
 from trunkline.web.exchange import json_response
 from trunkline.web.native.routes import routes as native_routes
 from trunkline.web.openai import OpenAISurface
 from trunkline.web.openapi.document import document
+from trunkline.web.unknown import unknown
 
 Render = Callable[[str], tuple[bytes, str]]
 """An `accept` header -> the metrics and their content type."""
+
+_SURFACES: Final = (OpenAISurface, CompletionsSurface)
 
 _IDLE: Final = 75.0
 """Seconds that a connection may stay idle: longer than the 60 of the usual proxies, which then close it first."""
@@ -40,15 +43,15 @@ class WebServer:
         self._config = config
         self._draining = False
         app = web.Application(client_max_size=config.max_body_bytes)
-        surface = OpenAISurface(entry, body_timeout=config.body_timeout, keep_alive=config.keep_alive)
-        app.add_routes(surface.routes())
+        for surface in _SURFACES:
+            app.add_routes(surface(entry, body_timeout=config.body_timeout, keep_alive=config.keep_alive).routes())
         app.add_routes(native_routes(entry, services, body_timeout=config.body_timeout))
         app.router.add_get("/healthz", _healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/openapi.json", _openapi)
         if metrics is not None:
             app.add_routes([metrics_route(metrics)])
-        app.router.add_route("*", "/{path:.*}", _unknown)
+        app.router.add_route("*", "/{path:.*}", unknown)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -128,23 +131,3 @@ async def _healthz(request: web.Request) -> web.Response:
 
 async def _openapi(request: web.Request) -> web.Response:
     return json_response(document(), {})
-
-
-_METHODS: Final = {
-    "/chat/completions": "POST",
-    "/models": "GET, HEAD",
-}
-
-
-async def _unknown(request: web.Request) -> web.Response:
-    """The answer to what no route matches, in OpenAI's shape, whose clients are the likeliest to ask."""
-    allowed = _METHODS.get(request.path.removeprefix("/api").removeprefix("/v1"))
-    if allowed is not None and request.path.startswith(("/v1/", "/api/v1/")):
-        message, code, status = f"{request.path} takes {allowed}, not {request.method}.", "method_not_allowed", 405
-        headers = {"allow": allowed}
-    else:
-        path = request.path[:200]
-        message = f"Unknown request URL: {request.method} {path}. `/openapi.json` lists what there is."
-        code, status, headers = "unknown_url", 404, {}
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-    return json_response(dumps({"error": error}), {**headers, "x-should-retry": "false"}, status=status)

@@ -1,0 +1,60 @@
+"""The answer to what no route matches, in OpenAI's shape, whose clients are the likeliest to ask."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from trunkline.dialects.wire import dumps
+from trunkline.web.exchange import json_response
+
+_BASES: Final = ("/v1/", "/api/v1/")
+
+_METHODS: Final = {
+    "chat/completions": "POST",
+    "completions": "POST",
+    "embeddings": "POST",
+    "models": "GET, HEAD",
+    "responses": "POST",
+}
+
+_ELSEWHERE: Final = {
+    "assistants": "Assistants are not served; use /v1/responses",
+    "threads": "Assistants are not served; use /v1/responses",
+    "audio": "Speech and transcription are not served; /v1/chat/completions takes audio as a part of a message",
+    "batches": "Batches are not served; send the requests one by one",
+    "containers": "Containers are not served",
+    "evals": "Evaluations are not served",
+    "files": "Files are not kept; put their contents into the message",
+    "fine_tuning": "Fine-tuning is not served",
+    "fine-tunes": "Fine-tuning is not served",
+    "images": "The generation of images is not served; models that draw do so in /v1/chat/completions",
+    "moderations": "Moderation is not served",
+    "organization": "The administration of an OpenAI organization is not served",
+    "realtime": "Realtime sessions are not served; use a stream of /v1/chat/completions or /v1/responses",
+    "uploads": "Files are not kept; put their contents into the message",
+    "vector_stores": "Vector stores are not served",
+    "videos": "The generation of videos is not served",
+}
+"""What OpenAI serves and the gateway does not -> what to do."""
+
+
+async def unknown(request: web.Request) -> web.Response:
+    """Refuse at once, telling why: the body is not read."""
+    path = request.path[:200]
+    below = (
+        request.path.removeprefix("/api").removeprefix("/v1/") if request.path.startswith(("/v1/", "/api/v1/")) else ""
+    )
+    allowed, reason = _METHODS.get(below), _ELSEWHERE.get(below.partition("/")[0])
+    headers: dict[str, str] = {"x-should-retry": "false"}
+    if allowed is not None:
+        message, code, status = f"{path} takes {allowed}, not {request.method}.", "method_not_allowed", 405
+        headers["allow"] = allowed
+    elif reason is not None:
+        message, code, status = f"{reason}. This gateway has no {path}.", "unsupported_endpoint", 404
+    else:
+        message = f"Unknown request URL: {request.method} {path}. `/openapi.json` lists what there is."
+        code, status = "unknown_url", 404
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    return json_response(dumps({"error": error}), headers, status=status)
