@@ -8,6 +8,7 @@ from typing import Final
 from trunkline.call import Loss
 from trunkline.dialects.wire import keys_of
 from trunkline.v1.chat_pb2 import ChatRequest
+from trunkline.v1.embeddings_pb2 import EmbedRequest
 
 _OWN: Final[dict[str, frozenset[str]]] = {
     "gemini": frozenset({"thoughtSignature"}),
@@ -30,6 +31,11 @@ def foreign_losses(request: ChatRequest, dialect: str, losses: list[Loss]) -> No
     for index, tool in enumerate(request.tools):
         if tool.extras:
             _note(tool.extras, f"tools[{index}].", dialect, losses)
+
+
+def foreign_embed_losses(request: EmbedRequest, dialect: str, losses: list[Loss]) -> None:
+    """As `foreign_losses`, of what is to be embedded."""
+    _note(request.extras, "", dialect, losses)
 
 
 def _note(extras: Mapping[str, str], path: str, dialect: str, losses: list[Loss]) -> None:

@@ -12,6 +12,7 @@ from trunkline.core.provider import Provider
 from trunkline.dialects.openai.profile import Profile
 from trunkline.providers import anthropic, bedrock, cohere, gemini, responses, vertex
 from trunkline.providers.aiohttp_transport import AiohttpTransport
+from trunkline.providers.batches import Batches
 from trunkline.providers.choices import Choices
 from trunkline.providers.compatible import PRESETS, Preset
 from trunkline.providers.completions import Continuing
@@ -75,6 +76,7 @@ def build_providers(
 def complete(provider: HttpProvider, fetcher: Fetcher | None) -> Provider:
     """The provider with what makes up for what it cannot do itself. Media stay where they are without a fetcher."""
     whole: Provider = provider if provider.native_choices else Choices(provider)
+    whole = Batches(whole, provider.most_inputs)
     whole = Continuing(Emulated(whole, provider.structured_output), provider.completions(), provider.continues)
     return whole if fetcher is None else Inlining(whole, provider.fetches, fetcher)
 

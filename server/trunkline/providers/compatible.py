@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trunkline.dialects.openai.profile import ANY_MODEL, OPENAI, Profile
+from trunkline.dialects.openai.profile import ANY_MODEL, OPENAI, EmbeddingForm, Profile
 
 _DEFAULT: Final = Profile()
 
@@ -34,6 +34,7 @@ _MISTRAL: Final = Profile(
     reasoning="thinking",
     cache_control=False,
     stream_options=False,
+    embeddings=EmbeddingForm(dimensions="output_dimension", tokens=False, user=False),
     unsupported=frozenset({"user", "logprobs", "top_logprobs", "top_k", "seed", "service_tier"}),
 )
 
@@ -59,6 +60,14 @@ PRESETS: Final[dict[str, Preset]] = {
     "novita": Preset("https://api.novita.ai/v3/openai", _HOSTED),
     "sambanova": Preset("https://api.sambanova.ai/v1", _SILENT),
     "huggingface": Preset("https://router.huggingface.co/v1", _SILENT),
+    "voyage": Preset(
+        "https://api.voyageai.com/v1",
+        Profile(
+            embeddings=EmbeddingForm(
+                dimensions="output_dimension", input_type=True, base64=True, tokens=False, user=False
+            )
+        ),
+    ),
     "vercel": Preset("https://ai-gateway.vercel.sh/v1", Profile(reasoning="reasoning")),
     "ollama": Preset("http://127.0.0.1:11434/v1", _LOCAL, needs_key=False),
     "vllm": Preset("http://127.0.0.1:8000/v1", _LOCAL, needs_key=False),

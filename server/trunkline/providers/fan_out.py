@@ -12,7 +12,7 @@ from trunkline.core.provider import Provider
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, ResponseEnd, Usage
 
-_AT_ONCE: Final = 16
+AT_ONCE: Final = 16
 """The most calls that run at once for one request."""
 
 _COUNTS: Final = (
@@ -27,7 +27,7 @@ _COUNTS: Final = (
 async def chat_all(provider: Provider, requests: Sequence[ChatRequest], attempt: Attempt) -> ChatResponse:
     """The answers to `requests`, each of one choice, as the choices of one answer. One that fails fails all."""
     attempts = _attempts(requests, attempt)
-    gate = asyncio.Semaphore(_AT_ONCE)
+    gate = asyncio.Semaphore(AT_ONCE)
 
     async def ask(request: ChatRequest, own: Attempt) -> ChatResponse:
         async with gate:
@@ -37,9 +37,9 @@ async def chat_all(provider: Provider, requests: Sequence[ChatRequest], attempt:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(ask(*pair)) for pair in zip(requests, attempts, strict=True)]
     except BaseExceptionGroup as errors:
-        raise _first(errors) from None
+        raise first_failure(errors) from None
     finally:
-        _note(attempt, attempts)
+        note(attempt, attempts)
     answers = [task.result() for task in tasks]
     answer = answers[0]
     for index, other in enumerate(answers):
@@ -48,7 +48,7 @@ async def chat_all(provider: Provider, requests: Sequence[ChatRequest], attempt:
             if index:
                 answer.choices.append(choice)
     if any(other.HasField("usage") for other in answers):
-        answer.usage.CopyFrom(_sum(other.usage for other in answers))
+        answer.usage.CopyFrom(sum_usages(other.usage for other in answers))
     return answer
 
 
@@ -59,7 +59,7 @@ async def stream_all(
     attempts = _attempts(requests, attempt)
     # One place for each call: a reader that is slow holds the providers back.
     queue: asyncio.Queue[tuple[int, list[ChatEvent] | Exception | None]] = asyncio.Queue(len(attempts))
-    gate = asyncio.Semaphore(_AT_ONCE)
+    gate = asyncio.Semaphore(AT_ONCE)
 
     async def read(index: int, request: ChatRequest, own: Attempt) -> None:
         end: Exception | None = None
@@ -85,7 +85,7 @@ async def stream_all(
                 continue
             events = merge.feed(index, item)
             if events:
-                _note(attempt, attempts)
+                note(attempt, attempts)
                 yield events
         last = merge.end()
         if last:
@@ -94,7 +94,7 @@ async def stream_all(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        _note(attempt, attempts)
+        note(attempt, attempts)
 
 
 class _Merge:
@@ -125,7 +125,7 @@ class _Merge:
                 case "usage":
                     # Each stream tells running totals of its own.
                     self._usage.setdefault(index, Usage()).MergeFrom(event.usage)
-                    event = ChatEvent(usage=_sum(self._usage.values()))
+                    event = ChatEvent(usage=sum_usages(self._usage.values()))
                 case "response_end":
                     self._end = self._end or event.response_end
                     continue
@@ -144,7 +144,8 @@ def _attempts(requests: Sequence[ChatRequest], attempt: Attempt) -> list[Attempt
     return [Attempt(attempt.call, attempt.provider, attempt.model) for _ in requests]
 
 
-def _note(attempt: Attempt, attempts: Iterable[Attempt]) -> None:
+def note(attempt: Attempt, attempts: Iterable[Attempt]) -> None:
+    """Put what the calls tell of themselves into the record of the whole."""
     for own in attempts:
         attempt.losses.extend(loss for loss in own.losses if loss not in attempt.losses)
         if own.status is not None and (attempt.status is None or own.status >= 400):
@@ -152,7 +153,7 @@ def _note(attempt: Attempt, attempts: Iterable[Attempt]) -> None:
         attempt.upstream_id = attempt.upstream_id or own.upstream_id
 
 
-def _sum(usages: Iterable[Usage]) -> Usage:
+def sum_usages(usages: Iterable[Usage]) -> Usage:
     """The counts of all; one that nobody gave stays unset. What only one provider's own words tell is the first's."""
     total = Usage()
     for usage in usages:
@@ -165,7 +166,7 @@ def _sum(usages: Iterable[Usage]) -> Usage:
     return total
 
 
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_failure(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     """The failure that the others were cancelled for."""
     for error in errors.exceptions:
         if isinstance(error, GatewayError):

@@ -69,6 +69,9 @@ class HttpProvider(ABC):
     native_choices = True
     """Whether the provider writes several answers to one request; several calls are made where it does not."""
 
+    most_inputs = 2048
+    """The most inputs that are embedded in one call; more are divided between several."""
+
     models_path = "/models"
     """Where the provider lists its models, below the base URL."""
 
@@ -181,9 +184,33 @@ class HttpProvider(ABC):
         """See `Provider.count_tokens`."""
         return None
 
+    def embed_path(self, model: str) -> str | None:
+        """Where inputs for `model` go to be embedded, below the base URL; None where the provider embeds nothing."""
+        return None
+
+    def encode_embed(self, request: EmbedRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
+        """The body of a request that embeds, with the name of the model where it is told there."""
+        raise NotImplementedError
+
+    def decode_embed(self, wire: Object) -> EmbedResponse:
+        """Read the vectors."""
+        raise NotImplementedError
+
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> EmbedResponse:
         """See `Provider.embed`."""
-        raise self._own(unsupported(f"The provider `{self._name}` has no embeddings.", "model"), attempt)
+        path = self.embed_path(attempt.model)
+        try:
+            if path is None:
+                raise unsupported(f"The provider `{self._name}` embeds nothing.", "model")
+            wire = self.encode_embed(request, attempt.model, attempt.losses)
+            self._check_losses(attempt, request.routing.require_parameters)
+        except GatewayError as error:
+            raise self._own(error, attempt) from None
+        answer = await self._ask(path, wire, attempt)
+        try:
+            return self.decode_embed(answer)
+        except GatewayError as error:
+            raise self._own(error, attempt) from None
 
     async def list_models(self) -> Sequence[Model]:
         """The configured names, or what the provider itself lists."""
@@ -216,14 +243,20 @@ class HttpProvider(ABC):
 
     async def _send(self, request: ChatRequest, attempt: Attempt, *, stream: bool) -> Reply:
         wire = self.encode_request(request, attempt.model, attempt.losses)
-        if attempt.losses and (attempt.call.strict or request.routing.require_parameters):
-            names = ", ".join(f"`{loss.field}`" for loss in attempt.losses)
-            error = unsupported(
-                f"The target `{self._name}/{attempt.model}` cannot take {names}.", attempt.losses[0].field
-            )
-            raise self._own(error, attempt)
+        try:
+            self._check_losses(attempt, request.routing.require_parameters)
+        except GatewayError as error:
+            raise self._own(error, attempt) from None
         self.address(wire, attempt.model, stream=stream)
         return await self._post(self.path(attempt.model, stream=stream), wire, attempt)
+
+    def _check_losses(self, attempt: Attempt, strict: bool) -> None:
+        """Refuse what cannot all be taken, where its caller wants all or nothing."""
+        if attempt.losses and (strict or attempt.call.strict):
+            names = ", ".join(f"`{loss.field}`" for loss in attempt.losses)
+            raise unsupported(
+                f"The target `{self._name}/{attempt.model}` cannot take {names}.", attempt.losses[0].field
+            )
 
     async def _ask(self, path: str, wire: dict[str, Json], attempt: Attempt) -> Object:
         """What the provider answers, in one object, to `wire`. Raises `GatewayError`."""

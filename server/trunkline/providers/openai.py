@@ -14,6 +14,7 @@ from trunkline.providers.completions import CompletionsProvider
 from trunkline.providers.http import HttpProvider, StreamDecoder
 from trunkline.providers.transport import Transport
 from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
+from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
 
 
 class OpenAIProvider(HttpProvider):
@@ -61,6 +62,17 @@ class OpenAIProvider(HttpProvider):
 
     def stream_decoder(self) -> StreamDecoder:
         return openai.StreamDecoder()
+
+    def embed_path(self, model: str) -> str | None:
+        return "/embeddings"
+
+    def encode_embed(self, request: EmbedRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
+        wire = openai.encode_embed_request(request, self._profile.embeddings, losses)
+        wire["model"] = model
+        return wire
+
+    def decode_embed(self, wire: Object) -> EmbedResponse:
+        return openai.decode_embed_response(wire)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         return openai.decode_error(status, headers, body)

@@ -13,6 +13,7 @@ from trunkline.config.address import Address
 from trunkline.config.model import HttpConfig, TlsConfig
 from trunkline.core.entry import Entry
 from trunkline.web.completions import CompletionsSurface
+from trunkline.web.embeddings import EmbeddingsSurface
 from trunkline.web.exchange import json_response
 from trunkline.web.native.routes import routes as native_routes
 from trunkline.web.openai import OpenAISurface
@@ -22,7 +23,7 @@ from trunkline.web.unknown import unknown
 Render = Callable[[str], tuple[bytes, str]]
 """An `accept` header -> the metrics and their content type."""
 
-_SURFACES: Final = (OpenAISurface, CompletionsSurface)
+_SURFACES: Final = (OpenAISurface, CompletionsSurface, EmbeddingsSurface)
 
 _IDLE: Final = 75.0
 """Seconds that a connection may stay idle: longer than the 60 of the usual proxies, which then close it first."""

@@ -11,6 +11,22 @@ from trunkline.dialects.emulate import Structured
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddingForm:
+    """How a server differs: what it calls the length of the vectors, whether it takes `input_type` (`query` or
+    `document`), whether it gives base64, which is a third of the bytes, and whether it takes tokens and `user`."""
+
+    dimensions: str = "dimensions"
+    input_type: bool = False
+    base64: bool = False
+    tokens: bool = True
+    user: bool = True
+
+
+PLAIN: Final = EmbeddingForm()
+"""As OpenAI describes it, with numbers as numbers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """How one server differs.
 
@@ -20,7 +36,7 @@ class Profile:
     `structured_output` is what it has of JSON mode and JSON Schema, `fetches` the sorts of media that it takes by
     address; `cache_control` whether it takes Anthropic's cache marks; `stream_options` whether it can be asked for the
     usage of a stream; `completions` matches the names of the models that it serves by its own Completions, too;
-    `unsupported` are fields of the request that it refuses.
+    `unsupported` are fields of the request that it refuses; `embeddings` is how it embeds.
     """
 
     max_tokens: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
@@ -33,6 +49,7 @@ class Profile:
     fetches: frozenset[str] = frozenset({"image", "video"})
     completions: re.Pattern[str] | None = None
     unsupported: frozenset[str] = frozenset()
+    embeddings: EmbeddingForm = PLAIN
 
 
 ANY_MODEL: Final = re.compile("")
@@ -45,6 +62,7 @@ OPENAI = Profile(
     cache_control=False,
     completions=re.compile(r"gpt-3\.5-turbo-instruct|davinci-002|babbage-002"),
     unsupported=frozenset({"top_k"}),
+    embeddings=EmbeddingForm(base64=True),
 )
 """OpenAI itself."""
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
 
+from trunkline.providers.sim import embeddings
 from trunkline.providers.sim.errors import ApiError
 from trunkline.providers.sim.faults import FAULTS, Fault
 from trunkline.providers.sim.parameters import COMMON, Values, read, split
@@ -18,6 +19,7 @@ FAULT: Final = "fault/"
 MODELS: Final[dict[str, str]] = {
     **{name: script.about for name, script in SCRIPTS.items()},
     **{FAULT + name: fault.about for name, fault in FAULTS.items()},
+    embeddings.MODEL: embeddings.ABOUT,
 }
 """Every model and what it does."""
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from trunkline.providers.sim import embeddings
 from trunkline.providers.sim.catalogue import MODELS, find
 from trunkline.providers.sim.errors import ApiError
 from trunkline.providers.sim.faults import error_plan
@@ -55,13 +56,16 @@ class Simulator:
             match method, path.partition("?")[0].rstrip("/"):
                 case "POST", "/chat/completions":
                     plan, values = self._chat(body or b"", headers)
+                case "POST", "/embeddings":
+                    plan = _json(embeddings.embed(body or b""), {**headers, "x-request-id": Ids(None).new("req_")})
                 case "GET", "/models":
                     plan = _json({"object": "list", "data": [self._model(name) for name in MODELS]}, headers)
                 case "GET", one if one.startswith(_MODEL):
                     name = unquote(one.removeprefix(_MODEL))
-                    find(name)
+                    if name != embeddings.MODEL:
+                        find(name)
                     plan = _json(self._model(name), headers)
-                case _, "/chat/completions" | "/models" as known:
+                case _, "/chat/completions" | "/embeddings" | "/models" as known:
                     raise ApiError(405, f"Not allowed to {method} on {known}.", code="method_not_supported")
                 case _:
                     raise ApiError(404, f"Invalid URL ({method} {path}).")
