@@ -79,17 +79,9 @@ def check_embed(request: EmbedRequest, limits: Limits) -> None:
         )
     _check_range("dimensions", request.dimensions, 1, None, request.HasField("dimensions"))
     for index, item in enumerate(request.inputs):
-        match item.WhichOneof("kind"):
-            case "text":
-                empty = not item.text
-            case "tokens":
-                empty = not item.tokens.ids
-            case "content":
-                empty = not item.content.parts
-            case None:
-                empty = True
-        if empty:
-            raise invalid_request(f"`inputs[{index}]` is empty.", f"inputs[{index}]")
+        if item.WhichOneof("kind") is None:
+            path = f"inputs[{index}]"
+            raise invalid_request(f"`{path}` has no kind, or one that this gateway does not know.", path)
 
 
 def _check_completion(request: ChatRequest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from array import array
 from base64 import b64encode
@@ -16,7 +17,7 @@ from trunkline.dialects.openai.content import DIALECT
 from trunkline.dialects.openai.profile import PLAIN, EmbeddingForm
 from trunkline.dialects.openai.usage import decode_usage
 from trunkline.dialects.wire import Json, Object, restore
-from trunkline.errors import invalid_request, provider_failed, unsupported
+from trunkline.errors import GatewayError, invalid_request, provider_failed, unsupported
 from trunkline.v1 import embeddings_pb2
 from trunkline.v1.embeddings_pb2 import Embedding, EmbedInput, EmbedRequest, EmbedResponse, EmbedTask
 
@@ -163,7 +164,7 @@ def floats(value: Json) -> Iterable[float]:
     """The numbers of one vector. Raises `GatewayError` (PROVIDER_FAILED) where there are none."""
     if isinstance(value, str):
         try:
-            vector = array("f", a2b_base64(value))
+            vector = array("f", a2b_base64(value, strict_mode=True))
         except (Base64Error, ValueError):
             raise provider_failed("A vector of the provider's is no base64 of 32-bit floats.") from None
         if sys.byteorder == "big":
@@ -172,9 +173,16 @@ def floats(value: Json) -> Iterable[float]:
     if not isinstance(value, list) or not all(type(number) is float or type(number) is int for number in value):
         raise provider_failed("A vector of the provider's holds something else than numbers.")
     try:
-        return array("f", value)
+        vector = array("f", value)
     except OverflowError:
-        raise provider_failed("A vector of the provider's holds a number that is too large.") from None
+        raise _too_large() from None
+    if not all(map(math.isfinite, vector)):
+        raise _too_large()
+    return vector
+
+
+def _too_large() -> GatewayError:
+    return provider_failed("A vector of the provider's holds a number that is too large.")
 
 
 def encode_embed_response(response: EmbedResponse, encoding: Encoding) -> dict[str, Json]:

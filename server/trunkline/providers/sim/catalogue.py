@@ -18,8 +18,8 @@ FAULT: Final = "fault/"
 
 MODELS: Final[dict[str, str]] = {
     **{name: script.about for name, script in SCRIPTS.items()},
-    **{FAULT + name: fault.about for name, fault in FAULTS.items()},
     embeddings.MODEL: embeddings.ABOUT,
+    **{FAULT + name: fault.about for name, fault in FAULTS.items()},
 }
 """Every model and what it does."""
 

@@ -25,7 +25,7 @@ _DIMENSIONS: Final = 256
 
 class _Request(msgspec.Struct):
     model: str
-    input: str | list[str] | list[int] | list[list[int]]
+    input: str | list[str | int | list[int]]
     dimensions: int = _DIMENSIONS
     encoding_format: str = "float"
     user: str | None = None
@@ -46,8 +46,8 @@ def embed(body: bytes) -> dict[str, Any]:
     if request.encoding_format not in ("float", "base64"):
         raise ApiError(400, "`encoding_format` must be `float` or `base64`.", param="encoding_format")
     inputs = _inputs(request.input)
-    if not 1 <= len(inputs) <= _MOST_INPUTS or not all(inputs):
-        raise ApiError(400, f"`input` must hold 1 to {_MOST_INPUTS} inputs, none of them empty.", param="input")
+    if not 1 <= len(inputs) <= _MOST_INPUTS:
+        raise ApiError(400, f"`input` must hold 1 to {_MOST_INPUTS} inputs.", param="input")
     data = [
         {"object": "embedding", "index": index, "embedding": _write(_vector(item, request.dimensions), request)}
         for index, item in enumerate(inputs)
@@ -57,7 +57,7 @@ def embed(body: bytes) -> dict[str, Any]:
     return {"object": "list", "data": data, "model": request.model, "usage": usage}
 
 
-def _inputs(given: str | list[str] | list[int] | list[list[int]]) -> list[str | list[int]]:
+def _inputs(given: str | list[str | int | list[int]]) -> list[str | list[int]]:
     if isinstance(given, str):
         return [given]
     tokens = [item for item in given if isinstance(item, int)]
