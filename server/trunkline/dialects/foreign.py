@@ -21,14 +21,14 @@ def foreign_losses(request: ChatRequest, dialect: str, losses: list[Loss]) -> No
     """Add to `losses` each field that another dialect's caller wrote, that the contract does not model, and that a
     request in `dialect` therefore leaves out."""
     _note(request.extras, "", dialect, losses)
-    for index, message in enumerate(request.messages):
+    for index, message in enumerate(request.messages[:]):
         if message.extras:
             _note(message.extras, f"messages[{index}].", dialect, losses)
-        for part in message.parts:
+        for part in message.parts[:]:
             # Reasoning goes back to its origin alone, by contract: leaving its signature out is no loss.
             if part.extras and part.WhichOneof("kind") != "reasoning":
                 _note(part.extras, f"messages[{index}].", dialect, losses)
-    for index, tool in enumerate(request.tools):
+    for index, tool in enumerate(request.tools[:]):
         if tool.extras:
             _note(tool.extras, f"tools[{index}].", dialect, losses)
 

@@ -11,6 +11,8 @@ from trunkline.v1.content_pb2 import Part, ToolCall
 
 def decode_call(wire: Object, part: Part) -> None:
     """Read one tool call. A call of another type than `function` is carried verbatim."""
+    if _decode_plain(wire.fields, part):
+        return
     if wire.fields.get("type") not in (None, "", "function"):
         if wire.lenient:
             wire.fields.setdefault("id", "")
@@ -32,6 +34,19 @@ def decode_call(wire: Object, part: Part) -> None:
     wire.keep(part.extras, DIALECT)
 
 
+def _decode_plain(fields: dict[str, Json], part: Part) -> bool:
+    """Read a call that holds nothing but what every call does, as nearly all do. Tells whether this was one."""
+    function = fields.get("function")
+    if not (type(function) is dict and len(function) == 2 and len(fields) == 3 and fields.get("type") == "function"):
+        return False
+    call_id, name, arguments = fields.get("id"), function.get("name"), function.get("arguments")
+    if not (type(call_id) is str and type(name) is str and type(arguments) is str):
+        return False
+    call = part.tool_call
+    call.id, call.name, call.arguments_json = call_id, name, arguments
+    return True
+
+
 def decode_function(wire: Object, call: ToolCall) -> None:
     """Read the name and the arguments of a call."""
     call.name = wire.need_str("name")
@@ -48,7 +63,8 @@ def take_arguments(wire: Object) -> str:
 def encode_call(part: Part) -> dict[str, Json]:
     """Write one tool call for a server."""
     wire = _encode_call(part)
-    restore(wire, part.extras, DIALECT)
+    if part.extras:
+        restore(wire, part.extras, DIALECT)
     return wire
 
 
@@ -66,4 +82,5 @@ def encode_function(call: ToolCall) -> dict[str, Json]:
 
 
 def _encode_call(part: Part) -> dict[str, Json]:
-    return {"id": part.tool_call.id, "type": "function", "function": encode_function(part.tool_call)}
+    call = part.tool_call
+    return {"id": call.id, "type": "function", "function": encode_function(call)}

@@ -141,7 +141,8 @@ def encode_part(part: Part, to: Writing, path: str) -> dict[str, Json]:
             wire["cache_control"] = encode_cache(part.cache)
         else:
             to.lose("cache_control")
-    restore(wire, part.extras, DIALECT)
+    if part.extras:
+        restore(wire, part.extras, DIALECT)
     return wire
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, assert_never
 
+from trunkline.dialects.kind import Kind
 from trunkline.dialects.openai.calls import decode_call, decode_function, encode_call, encode_function
 from trunkline.dialects.openai.content import DIALECT, decode_content, encode_content, encode_opaque
 from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
@@ -43,22 +45,24 @@ def decode_message(wire: Object, message: Message) -> None:
             wire.at("role"),
         )
     message.role = role
-    content = wire.fields.get("content")
-    if type(content) is str and len(wire.fields) == 1 and role != content_pb2.ROLE_TOOL:
-        # Most messages hold no more than a text.
-        wire.fields.clear()
-        message.parts.add().text = content
-    elif role == content_pb2.ROLE_TOOL:
+    fields = wire.fields
+    if role == content_pb2.ROLE_TOOL:
         _decode_result(wire, word, message.parts.add())
+    elif len(fields) == 1 and type(fields.get("content")) is str:
+        # Most messages hold no more than a text.
+        message.parts.add().text = fields.pop("content")
     else:
-        message.name = wire.take_str("name") or ""
+        name = wire.take_str("name")
+        if name:
+            message.name = name
         if role == content_pb2.ROLE_ASSISTANT:
             decode_assistant(wire, message)
         else:
             decode_content(wire, message.parts)
             if not message.parts:
                 raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
-    wire.keep(message.extras, DIALECT)
+    if fields:
+        wire.keep(message.extras, DIALECT)
 
 
 def _decode_result(wire: Object, word: str, part: Part) -> None:
@@ -68,7 +72,9 @@ def _decode_result(wire: Object, word: str, part: Part) -> None:
         result.name = wire.need_str("name")
     else:
         result.tool_call_id = wire.need_str("tool_call_id")
-        result.name = wire.take_str("name") or ""
+        name = wire.take_str("name")
+        if name:
+            result.name = name
     decode_content(wire, result.parts)
 
 
@@ -96,19 +102,20 @@ def decode_assistant(wire: Object, message: Message) -> None:
 
 def encode_message(message: Message, to: Writing, path: str) -> list[dict[str, Json]]:
     """Write one message: several where it holds the results of several tool calls."""
+    parts = message.parts[:]
+    kinds = [part.WhichOneof("kind") for part in parts]
+    if "tool_result" not in kinds:
+        return [_encode_turn(message, parts, kinds, to, path)]
     wires: list[dict[str, Json]] = []
     others: list[Part] = []
-    for index, part in enumerate(message.parts):
-        if part.WhichOneof("kind") == "tool_result":
+    for index, part in enumerate(parts):
+        if kinds[index] == "tool_result":
             wires.append(_encode_result(part, message, to, f"{path}.parts[{index}]"))
         else:
             others.append(part)
-    if not wires:
-        return [_encode_turn(message, to, path)]
     if others:
         rest = Message(role=message.role, name=message.name)
-        rest.parts.extend(others)
-        turn = _encode_turn(rest, to, path)
+        turn = _encode_turn(rest, others, [kind for kind in kinds if kind != "tool_result"], to, path)
         # What the assistant says comes before the results of its calls, what anyone else says after them.
         wires.insert(0 if message.role == content_pb2.ROLE_ASSISTANT else len(wires), turn)
     return wires
@@ -116,21 +123,24 @@ def encode_message(message: Message, to: Writing, path: str) -> list[dict[str, J
 
 def _encode_result(part: Part, message: Message, to: Writing, path: str) -> dict[str, Json]:
     result = part.tool_result
-    if result.tool_call_id or not result.name:
-        wire: dict[str, Json] = {"role": "tool", "tool_call_id": result.tool_call_id}
-    else:
-        wire = {"role": "function"}
-    if result.name:
-        wire["name"] = result.name
+    call_id, name = result.tool_call_id, result.name
+    wire: dict[str, Json] = {"role": "tool", "tool_call_id": call_id} if call_id or not name else {"role": "function"}
+    if name:
+        wire["name"] = name
     if result.failed:
         to.lose(f"{path}.tool_result.failed")
-    wire["content"] = encode_content(result.parts, to, path)
-    restore(wire, part.extras, DIALECT)
-    restore(wire, message.extras, DIALECT)
+    wire["content"] = encode_content(result.parts[:], to, path)
+    if part.extras:
+        restore(wire, part.extras, DIALECT)
+    if message.extras:
+        restore(wire, message.extras, DIALECT)
     return wire
 
 
-def _encode_turn(message: Message, to: Writing, path: str) -> dict[str, Json]:
+def _encode_turn(
+    message: Message, parts: Sequence[Part], kinds: Sequence[Kind], to: Writing, path: str
+) -> dict[str, Json]:
+    """Write `message`, of which these are the parts that it is to hold, and their kinds."""
     role = _NAMES.get(message.role, "user")
     if role == "developer" and not to.profile.developer_role:
         role = "system"
@@ -138,20 +148,23 @@ def _encode_turn(message: Message, to: Writing, path: str) -> dict[str, Json]:
     if message.name:
         wire["name"] = message.name
     if message.role == content_pb2.ROLE_ASSISTANT:
-        _encode_assistant(message, wire, to, path)
+        _encode_assistant(parts, kinds, wire, to, path)
     else:
-        wire["content"] = encode_content(message.parts, to, path)
-    restore(wire, message.extras, DIALECT)
+        wire["content"] = encode_content(parts, to, path)
+    if message.extras:
+        restore(wire, message.extras, DIALECT)
     return wire
 
 
-def _encode_assistant(message: Message, wire: dict[str, Json], to: Writing, path: str) -> None:
+def _encode_assistant(
+    parts: Sequence[Part], kinds: Sequence[Kind], wire: dict[str, Json], to: Writing, path: str
+) -> None:
     content: list[Part] = []
     calls: list[Json] = []
     reasoning: list[Part] = []
     refusals: list[str] = []
-    for index, part in enumerate(message.parts):
-        kind = part.WhichOneof("kind")
+    for index, part in enumerate(parts):
+        kind = kinds[index]
         match kind:
             case "text" | "media":
                 content.append(part)

@@ -22,7 +22,7 @@ def decode_reasoning(wire: Object, message: Message) -> None:
 
     An item that this gateway wrote itself makes a part of its own: its `length` tells how much of the text is its.
     """
-    if not wire.fields.keys() & _FIELDS:
+    if _FIELDS.isdisjoint(wire.fields):
         return
     text = wire.take_str("reasoning_content")
     other = wire.take_str("reasoning")

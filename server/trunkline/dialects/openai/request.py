@@ -49,10 +49,11 @@ def decode_request(wire: Object) -> ChatRequest:
     request = ChatRequest(model=wire.need_str("model"))
     if wire.fields.get("messages") is None:
         raise invalid_request("`messages` is required.", "messages")
+    messages, tools = request.messages, request.tools
     for item in wire.take_objects("messages"):
-        decode_message(item, request.messages.add())
+        decode_message(item, messages.add())
     for item in wire.take_objects("tools"):
-        _decode_tool(item, request.tools.add())
+        _decode_tool(item, tools.add())
     _decode_tool_choice(wire, request)
     _decode_response_format(wire, request)
     decode_sampling(wire, request.sampling)
@@ -110,18 +111,20 @@ def _decode_tool(wire: Object, tool: Tool) -> None:
         tool.native.json = text_of(wire.fields)
         return
     wire.take("type")
-    function = wire.take_object("function")
-    if function is None:
+    inner = wire.take_object("function")
+    if inner is None:
         raise invalid_request(f"`{wire.at('function')}` is required.", wire.at("function"))
-    tool.function.name = function.need_str("name")
-    tool.function.description = function.take_str("description") or ""
-    parameters = function.take_object("parameters")
+    function = tool.function
+    function.name = inner.need_str("name")
+    description = inner.take_str("description")
+    if description:
+        function.description = description
+    parameters = inner.take_dict("parameters")
     if parameters is not None:
-        tool.function.parameters_json = text_of(parameters.fields)
-        parameters.fields = {}
-    strict = function.take_bool("strict")
+        function.parameters_json = text_of(parameters)
+    strict = inner.take_bool("strict")
     if strict is not None:
-        tool.function.strict = strict
+        function.strict = strict
     if "cache_control" in wire.fields:
         take_cache(wire, tool.cache)
     wire.keep(tool.extras, DIALECT)
@@ -214,11 +217,11 @@ def encode_request(
     to = Writing(profile, [] if losses is None else losses)
     foreign_losses(request, DIALECT, to.losses)
     messages: list[Json] = []
-    for index, message in enumerate(request.messages):
+    for index, message in enumerate(request.messages[:]):
         messages.extend(encode_message(message, to, f"messages[{index}]"))
     wire: dict[str, Json] = {"model": request.model, "messages": messages}
     if request.tools:
-        wire["tools"] = [_encode_tool(tool, to, f"tools[{index}]") for index, tool in enumerate(request.tools)]
+        wire["tools"] = [_encode_tool(tool, to, f"tools[{index}]") for index, tool in enumerate(request.tools[:])]
     if request.HasField("tool_choice"):
         _encode_tool_choice(request.tool_choice, wire)
     if request.HasField("response_format"):
@@ -264,20 +267,23 @@ def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
         if tool.native.dialect != DIALECT:
             raise unsupported(f"`{path}` is a tool that only `{tool.native.dialect}` runs.", path)
         return _native(tool.native.json, f"{path}.native.json")
-    function: dict[str, Json] = {"name": tool.function.name}
-    if tool.function.description:
-        function["description"] = tool.function.description
-    if tool.function.parameters_json:
-        function["parameters"] = raw(tool.function.parameters_json, f"{path}.function.parameters_json")
-    if tool.function.HasField("strict"):
-        function["strict"] = tool.function.strict
-    wire: dict[str, Json] = {"type": "function", "function": function}
+    function = tool.function
+    written: dict[str, Json] = {"name": function.name}
+    description, parameters = function.description, function.parameters_json
+    if description:
+        written["description"] = description
+    if parameters:
+        written["parameters"] = raw(parameters, f"{path}.function.parameters_json")
+    if function.HasField("strict"):
+        written["strict"] = function.strict
+    wire: dict[str, Json] = {"type": "function", "function": written}
     if tool.HasField("cache"):
         if to.profile.cache_control:
             wire["cache_control"] = encode_cache(tool.cache)
         else:
             to.lose("cache_control")
-    restore(wire, tool.extras, DIALECT)
+    if tool.extras:
+        restore(wire, tool.extras, DIALECT)
     return wire
 
 
