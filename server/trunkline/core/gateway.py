@@ -85,7 +85,15 @@ class Gateway:
         """What the model would read of `request`: as a provider counts it, or else an estimate."""
         call.operation = "count_tokens"
         targets = self._plan(request, call)
-        counted = await self._ask(targets, call, lambda target, attempt: target.provider.count_tokens(request, attempt))
+        try:
+            counted = await self._ask(
+                targets, call, lambda target, attempt: target.provider.count_tokens(request, attempt)
+            )
+        except GatewayError as error:
+            if error.reason == errors_pb2.ERROR_REASON_INVALID_REQUEST:
+                raise
+            # A guess helps more than the news that the provider does not count just now.
+            counted = None
         if counted is None:
             counted = CountTokensResponse(input_tokens=estimate_tokens(request), estimated=True)
         counted.provider = call.provider

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
-from trunkline.call import Loss
+from trunkline.call import Attempt, Loss
 from trunkline.config.model import ProviderConfig
 from trunkline.dialects import anthropic
 from trunkline.dialects.emulate import Structured
@@ -15,10 +16,27 @@ from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.http import HttpProvider, StreamDecoder
 from trunkline.providers.transport import Transport
-from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse, CountTokensResponse
 
 _BASE_URL: Final = "https://api.anthropic.com"
 _VERSION: Final = "2023-06-01"
+_BETA: Final = re.compile(r"[!-+\--~]{1,128}")
+"""What may stand in a header, between commas."""
+
+_COUNTED: Final = (
+    "messages",
+    "system",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "cache_control",
+    "mcp_servers",
+    "context_management",
+    "anthropic_beta",
+)
+"""What the counting of tokens takes of a request; it refuses the rest."""
+
 _MODELS: Final = "/v1/models?limit=1000"
 
 
@@ -48,6 +66,26 @@ class AnthropicProvider(HttpProvider):
         wire["model"] = model
         if stream:
             wire["stream"] = True
+
+    def headers(self, wire: dict[str, Json]) -> Mapping[str, str]:
+        # The surface keeps the betas of its caller's header in the body, where Bedrock and Vertex AI take them.
+        betas = wire.pop("anthropic_beta", None)
+        if not isinstance(betas, list) or not betas:
+            return self._headers
+        own = [beta.strip() for beta in self._headers.get("anthropic-beta", "").split(",") if beta.strip()]
+        told = [beta for beta in betas if isinstance(beta, str) and _BETA.fullmatch(beta)]
+        return {**self._headers, "anthropic-beta": ",".join(dict.fromkeys([*own, *told]))}
+
+    def count_path(self) -> str:
+        """Where requests go to be counted, below the base URL."""
+        return "/v1/messages/count_tokens"
+
+    async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
+        wire = self.encode_request(request, attempt.model, attempt.losses)
+        counted: dict[str, Json] = {key: wire[key] for key in _COUNTED if key in wire}
+        counted["model"] = attempt.model
+        answer = await self._ask(self.count_path(), counted, attempt)
+        return CountTokensResponse(input_tokens=answer.take_int("input_tokens", 0) or 0)
 
     def decode_response(self, wire: Object) -> ChatResponse:
         return anthropic.decode_response(wire)

@@ -18,7 +18,8 @@ from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.http import HttpProvider, Reader, StreamDecoder
 from trunkline.providers.transport import Reply, Transport
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1 import errors_pb2
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
 
 if TYPE_CHECKING:
     from trunkline.providers.aws_signer import AwsSigner
@@ -53,6 +54,10 @@ class Planes:
         """Close every connection."""
         await self._runtime.close()
         await self._control.close()
+
+
+_COUNTED: Final = ("messages", "system", "toolConfig", "additionalModelRequestFields")
+"""What the counting of tokens takes of a request."""
 
 
 class BedrockProvider(HttpProvider):
@@ -111,6 +116,19 @@ class BedrockProvider(HttpProvider):
                 if batch[0].HasField("start"):
                     _name(batch[0].start, attempt)
                 yield batch
+
+    async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
+        """As Bedrock counts it, for the models for which it does."""
+        wire = self.encode_request(request, attempt.model, attempt.losses)
+        converse = {key: wire[key] for key in _COUNTED if key in wire}
+        path = f"/model/{quote(attempt.model, safe=':')}/count-tokens"
+        try:
+            answer = await self._ask(path, {"input": {"converse": converse}}, attempt)
+        except GatewayError as error:
+            if error.reason == errors_pb2.ERROR_REASON_INVALID_REQUEST:
+                return None
+            raise
+        return CountTokensResponse(input_tokens=answer.take_int("inputTokens", 0) or 0)
 
     async def authorize(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
-from trunkline.call import Loss
+from trunkline.call import Attempt, Loss
 from trunkline.config.model import ProviderConfig
 from trunkline.dialects import gemini
 from trunkline.dialects.wire import Json, Object
@@ -15,7 +15,7 @@ from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.http import HttpProvider, Reader, StreamDecoder
 from trunkline.providers.transport import Transport
-from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse, CountTokensResponse
 
 _BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _VERSION: Final = "v1beta"
@@ -59,6 +59,21 @@ class GeminiProvider(HttpProvider):
 
     def address(self, wire: dict[str, Json], model: str, *, stream: bool) -> None:
         """The path alone names the model and asks for a stream."""
+
+    async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
+        path = self.path(attempt.model, stream=False)
+        wire = self.counted(self.encode_request(request, attempt.model, attempt.losses), path)
+        answer = await self._ask(f"{path.removesuffix(':generateContent')}:countTokens", wire, attempt)
+        counted = CountTokensResponse(input_tokens=answer.take_int("totalTokens", 0) or 0)
+        cached = answer.take_int("cachedContentTokenCount", 0)
+        if cached is not None:
+            counted.cached_input_tokens = cached
+        return counted
+
+    def counted(self, wire: dict[str, Json], path: str) -> dict[str, Json]:
+        """A request as the counting of its tokens takes it."""
+        name = path.removeprefix(f"{self._prefix}/").removesuffix(":generateContent")
+        return {"generateContentRequest": {**wire, "model": name}}
 
     def decode_response(self, wire: Object) -> ChatResponse:
         return gemini.decode_response(wire)

@@ -126,6 +126,10 @@ class HttpProvider(ABC):
         """What splits the bytes of one stream into events."""
         return sse.Reader()
 
+    def headers(self, wire: dict[str, Json]) -> Mapping[str, str]:
+        """The headers of a request with the body `wire`, from which it takes what is told in headers."""
+        return self._headers
+
     async def authorize(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
     ) -> Mapping[str, str]:
@@ -270,7 +274,7 @@ class HttpProvider(ABC):
 
     async def _post(self, path: str, wire: dict[str, Json], attempt: Attempt) -> Reply:
         """Send `wire`, and give the answer where its status is a good one. Raises `GatewayError` otherwise."""
-        headers: Mapping[str, str] = self._headers
+        headers = self.headers(wire)
         if attempt.call.traceparent:
             headers = {**headers, "traceparent": attempt.call.traceparent}
         body = dumps(wire)

@@ -19,12 +19,26 @@ from trunkline.providers.compatible import PRESETS
 from trunkline.providers.http import HttpProvider, StreamDecoder
 from trunkline.providers.openai import OpenAIProvider
 from trunkline.providers.transport import Transport
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
 
 _ENCRYPTED: Final = "reasoning.encrypted_content"
 
 _KEEPS: Final = ("store", "background", "prompt", *responses.STATEFUL)
 """The keys by which a request says itself what the server is to keep."""
+
+_COUNTED: Final = (
+    "input",
+    "instructions",
+    "tools",
+    "tool_choice",
+    "text",
+    "reasoning",
+    "truncation",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "conversation",
+)
+"""What the counting of tokens takes of a request."""
 
 _SILENT: Final = re.compile(r"(?:.*/)?(?:chatgpt-|gpt-3|gpt-4|gpt-5(?:\.\d+)?-chat|computer-use-preview)")
 """The names of the models that do not reason: OpenAI refuses to encrypt reasoning for them."""
@@ -54,6 +68,13 @@ class ResponsesProvider(HttpProvider):
         wire["model"] = model
         if stream:
             wire["stream"] = True
+
+    async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
+        wire = self.encode_request(request, attempt.model, attempt.losses)
+        counted: dict[str, Json] = {key: wire[key] for key in _COUNTED if key in wire}
+        counted["model"] = attempt.model
+        answer = await self._ask("/responses/input_tokens", counted, attempt)
+        return CountTokensResponse(input_tokens=answer.take_int("input_tokens", 0) or 0)
 
     def decode_response(self, wire: Object) -> ChatResponse:
         return responses.decode_response(wire)
@@ -105,6 +126,9 @@ class OpenAIFamilyProvider(OpenAIProvider):
         if needs_responses(request, attempt.model):
             return await self._choices.chat(request, attempt)
         return await super().chat(request, attempt)
+
+    async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
+        return await self._responses.count_tokens(request, attempt)
 
     async def stream_chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[list[ChatEvent], None]:
         if needs_responses(request, attempt.model):

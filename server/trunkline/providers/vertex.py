@@ -19,7 +19,7 @@ from trunkline.providers.choices import Choices
 from trunkline.providers.gemini import KEY_HEADER, GeminiProvider, headers_of, split_version
 from trunkline.providers.google_credentials import GoogleCredentials
 from trunkline.providers.transport import Transport
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
 from trunkline.v1.models_pb2 import Model
 
 _VERSION: Final = "v1"
@@ -31,6 +31,10 @@ _PUBLISHER: Final = re.compile(r"[a-z0-9-]+")
 
 _PLACED: Final = re.compile(r"(.*)/projects/([^/]+)/locations/([^/]+)")
 """A base URL that names the project and the location."""
+
+
+_COUNTED: Final = ("contents", "systemInstruction", "tools", "generationConfig")
+"""What the counting of tokens takes of a request."""
 
 
 class _Claude(AnthropicProvider):
@@ -60,6 +64,12 @@ class _Claude(AnthropicProvider):
         wire["anthropic_version"] = _ANTHROPIC_VERSION
         if stream:
             wire["stream"] = True
+
+    def headers(self, wire: dict[str, Json]) -> Mapping[str, str]:
+        return self._headers  # betas stay in the body
+
+    def count_path(self) -> str:
+        return f"{self._prefix}/publishers/anthropic/models/count-tokens:rawPredict"
 
     async def authorize(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
@@ -125,6 +135,14 @@ class VertexProvider(GeminiProvider):
         if _is_claude(attempt.model):
             return self._claude_choices.stream_chat(request, attempt)
         return super().stream_chat(request, attempt)
+
+    async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
+        if _is_claude(attempt.model):
+            return await self._claude.count_tokens(request, attempt)
+        return await super().count_tokens(request, attempt)
+
+    def counted(self, wire: dict[str, Json], path: str) -> dict[str, Json]:
+        return {key: wire[key] for key in _COUNTED if key in wire}
 
     async def list_models(self) -> Sequence[Model]:
         """The configured names: Vertex AI lists what it has, not what the project may use."""

@@ -15,7 +15,7 @@ from trunkline.v1.chat_pb2 import ChatEvent
 from trunkline.web.body import read_object
 from trunkline.web.events import EventStream, frames
 from trunkline.web.exchange import Exchange, call_headers, json_response
-from trunkline.web.openai import BASES, DONE
+from trunkline.web.openai import BASES, DONE, encode_error
 from trunkline.web.stream import send_stream
 
 
@@ -23,7 +23,7 @@ class CompletionsSurface:
     """Serves `/completions` below the bases of OpenAI's surface."""
 
     def __init__(self, entry: Entry, *, body_timeout: float, keep_alive: float) -> None:
-        self._exchange = Exchange(entry, "openai", openai.encode_error)
+        self._exchange = Exchange(entry, "openai", encode_error)
         self._body_timeout = body_timeout
         self._keep_alive = keep_alive
 

@@ -11,14 +11,14 @@ from trunkline.dialects import openai
 from trunkline.dialects.wire import Object, dumps
 from trunkline.web.body import read_object
 from trunkline.web.exchange import Exchange, call_headers, json_response
-from trunkline.web.openai import BASES
+from trunkline.web.openai import BASES, encode_error
 
 
 class EmbeddingsSurface:
     """Serves `/embeddings` below the bases of OpenAI's surface."""
 
     def __init__(self, entry: Entry, *, body_timeout: float, keep_alive: float) -> None:
-        self._exchange = Exchange(entry, "openai", openai.encode_error)
+        self._exchange = Exchange(entry, "openai", encode_error)
         self._body_timeout = body_timeout
 
     def routes(self) -> list[web.RouteDef]:

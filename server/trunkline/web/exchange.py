@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from typing import Final
 
 from aiohttp import web
 
@@ -18,20 +19,36 @@ from trunkline.errors import GatewayError, internal
 
 _log = logging.getLogger("trunkline")
 
+_NONE: Final[Mapping[int, int]] = {}
+
 Answer = Callable[[web.Request, Call, Gateway], Awaitable[web.StreamResponse]]
 """What a surface does for one kind of request."""
 
-EncodeError = Callable[[GatewayError], Json]
-"""A dialect's error object."""
+EncodeError = Callable[[GatewayError, str], Json]
+"""An error, and the id of its call -> a dialect's error object."""
 
 
 class Exchange:
-    """Runs the calls of one surface."""
+    """Runs the calls of one surface.
 
-    def __init__(self, entry: Entry, surface: Surface, encode_error: EncodeError) -> None:
+    `id_header` is where the vendor's clients look for the id of a call, beside our own; `statuses` are those for which
+    the vendor has another one than the error table.
+    """
+
+    def __init__(
+        self,
+        entry: Entry,
+        surface: Surface,
+        encode_error: EncodeError,
+        *,
+        id_header: str = "x-request-id",
+        statuses: Mapping[int, int] = _NONE,
+    ) -> None:
         self._entry = entry
         self._surface: Surface = surface
         self._encode_error = encode_error
+        self._id_header = id_header
+        self._statuses = statuses
 
     def handler(self, answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """An aiohttp handler that answers by `answer`, whose `GatewayError` becomes the dialect's own."""
@@ -56,19 +73,26 @@ class Exchange:
 
         return handle
 
-    def error_text(self, error: GatewayError) -> bytes:
+    def headers(self, call: Call) -> dict[str, str]:
+        """The headers that tell of a call."""
+        headers = call_headers(call)
+        headers[self._id_header] = call.id
+        return headers
+
+    def error_text(self, error: GatewayError, call: Call) -> bytes:
         """The error object, as JSON text."""
-        return dumps(self._encode_error(error))
+        return dumps(self._encode_error(error, call.id))
 
     def _refuse(self, error: GatewayError, call: Call) -> web.Response:
-        headers = call_headers(call)
+        headers = self.headers(call)
         if error.retry_after is not None:
             headers["retry-after"] = str(_seconds(error.retry_after))
             headers["retry-after-ms"] = str(math.ceil(error.retry_after / timedelta(milliseconds=1)))
         if not error.row.retry:
             # OpenAI's and Anthropic's clients would otherwise repeat what cannot succeed.
             headers["x-should-retry"] = "false"
-        return json_response(self.error_text(error), headers, status=error.row.http)
+        status = error.row.http
+        return json_response(self.error_text(error, call), headers, status=self._statuses.get(status, status))
 
 
 def call_headers(call: Call) -> dict[str, str]:

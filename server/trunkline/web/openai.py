@@ -28,11 +28,16 @@ DONE: Final = b"data: [DONE]\n\n"
 """The last event of a stream that is whole."""
 
 
+def encode_error(error: GatewayError, request_id: str) -> Json:
+    """OpenAI's error object, which has no place for the id: it is in a header."""
+    return openai.encode_error(error)
+
+
 class OpenAISurface:
     """Serves OpenAI's paths under `/v1`, and under `/api/v1` as OpenRouter's clients ask for them."""
 
     def __init__(self, entry: Entry, *, body_timeout: float, keep_alive: float) -> None:
-        self._exchange = Exchange(entry, "openai", openai.encode_error)
+        self._exchange = Exchange(entry, "openai", encode_error)
         self._body_timeout = body_timeout
         self._keep_alive = keep_alive
         self._created = int(time.time())

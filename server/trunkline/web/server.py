@@ -12,6 +12,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from trunkline.config.address import Address
 from trunkline.config.model import HttpConfig, TlsConfig
 from trunkline.core.entry import Entry
+from trunkline.web.anthropic import AnthropicSurface
 from trunkline.web.completions import CompletionsSurface
 from trunkline.web.embeddings import EmbeddingsSurface
 from trunkline.web.exchange import json_response
@@ -23,7 +24,7 @@ from trunkline.web.unknown import unknown
 Render = Callable[[str], tuple[bytes, str]]
 """An `accept` header -> the metrics and their content type."""
 
-_SURFACES: Final = (OpenAISurface, CompletionsSurface, EmbeddingsSurface)
+_SURFACES: Final = (OpenAISurface, CompletionsSurface, EmbeddingsSurface, AnthropicSurface)
 
 _IDLE: Final = 75.0
 """Seconds that a connection may stay idle: longer than the 60 of the usual proxies, which then close it first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from trunkline.dialects.anthropic.carry import pack
@@ -28,10 +29,12 @@ class StreamEncoder:
 
     Blocks stand one after another: of parts that are written at once, those behind wait for the first. What cannot be
     written in pieces waits for its end, and the start of the message for the event after it, which may tell how much
-    was read. Choices beyond the first are passed over.
+    was read; where that is told later, the start has the `estimate`, as clients show it. Choices beyond the first are
+    passed over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, estimate: Callable[[], int] | None = None) -> None:
+        self._estimate = estimate
         self._start: ChatResponse | None = None
         self._usage = Usage()
         self._finish: ChoiceEnd | None = None
@@ -107,6 +110,8 @@ class StreamEncoder:
         if start is None:
             return []
         usage = encode_usage(self._usage)
+        if self._estimate is not None and not self._usage.HasField("input_tokens"):
+            usage["input_tokens"] = self._estimate()
         if start.service_tier:
             usage["service_tier"] = start.service_tier
         message: dict[str, Json] = {

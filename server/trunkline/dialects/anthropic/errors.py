@@ -127,9 +127,15 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     return max(*waits, timedelta()) if waits else None
 
 
-def encode_error(error: GatewayError) -> dict[str, Json]:
-    """Write an error object. Anthropic's clients go on without `thread` where the details say that there is none."""
+def encode_error(error: GatewayError, request_id: str = "") -> dict[str, Json]:
+    """Write an error object; `request_id` is the gateway's.
+
+    Anthropic's clients go on without `thread` where the details say that there is none.
+    """
     inner: dict[str, Json] = {"type": error.row.anthropic_type, "message": error.message}
     if error.param == "thread":
         inner["details"] = {"error_code": "thread_unsupported_request"}
-    return {"type": "error", "error": inner}
+    wire: dict[str, Json] = {"type": "error", "error": inner}
+    if request_id:
+        wire["request_id"] = request_id
+    return wire

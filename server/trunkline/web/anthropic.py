@@ -1,0 +1,116 @@
+"""Anthropic's surface: Messages, and the counting of their tokens."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from trunkline.call import Call
+from trunkline.core.entry import Entry
+from trunkline.core.estimate import estimate_tokens
+from trunkline.core.gateway import Gateway
+from trunkline.dialects import anthropic
+from trunkline.dialects.wire import Json, Object, dumps
+from trunkline.errors import GatewayError
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
+from trunkline.web.body import read_object
+from trunkline.web.events import EventStream
+from trunkline.web.exchange import Exchange, json_response
+from trunkline.web.stream import send_stream
+
+_PATHS: Final = ("/v1/messages", "/messages", "/v1/v1/messages", "/api/v1/messages", "/anthropic/v1/messages")
+"""Where Messages are served: clients are given a base with the version or without, and add it themselves or not."""
+
+_PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
+"""What Anthropic itself sends where nothing else comes."""
+
+
+_STATUSES: Final = {503: 529}
+"""Anthropic has a status of its own for being overloaded."""
+
+
+class AnthropicSurface:
+    """Serves `/v1/messages` and what is below it."""
+
+    def __init__(self, entry: Entry, *, body_timeout: float, keep_alive: float) -> None:
+        self._exchange = Exchange(
+            entry, "anthropic", anthropic.encode_error, id_header="request-id", statuses=_STATUSES
+        )
+        self._body_timeout = body_timeout
+        self._keep_alive = keep_alive
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes to mount."""
+        messages = self._exchange.handler(self._messages)
+        count = self._exchange.handler(self._count)
+        unknown = self._exchange.handler(self._unknown)
+        return [
+            route
+            for path in _PATHS
+            for route in (
+                web.post(path, messages),
+                web.post(f"{path}/count_tokens", count),
+                web.route("*", path, unknown),
+                web.route("*", f"{path}/{{rest:.*}}", unknown),
+            )
+        ]
+
+    async def _messages(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        wire = await self._read(http)
+        streamed = anthropic.take_stream(wire)
+        request = anthropic.decode_request(wire)
+        if streamed:
+            writer = _Frames(anthropic.StreamEncoder(lambda: estimate_tokens(request)), call)
+            out = EventStream(http, {"request-id": call.id}, self._keep_alive, _PING)
+            return await send_stream(gateway, request, call, writer, out)
+        response = await gateway.chat(request, call)
+        return json_response(dumps(anthropic.encode_response(response)), self._exchange.headers(call))
+
+    async def _count(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        request: ChatRequest = anthropic.decode_request(await self._read(http))
+        counted = await gateway.count_tokens(request, call)
+        headers = self._exchange.headers(call)
+        if counted.estimated:
+            headers["x-trunkline-estimated"] = "input_tokens"
+        return json_response(dumps({"input_tokens": counted.input_tokens}), headers)
+
+    async def _read(self, http: web.Request) -> Object:
+        """The request's body, with the betas of its header where Bedrock and Vertex AI take them: in the body."""
+        wire = await read_object(http, timeout=self._body_timeout)
+        betas = [beta for header in http.headers.getall("anthropic-beta", ()) for beta in header.split(",")]
+        betas = [beta.strip() for beta in betas if beta.strip()]
+        if betas and "anthropic_beta" not in wire:
+            wire["anthropic_beta"] = betas
+        return Object(wire)
+
+    async def _unknown(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        path = http.path[:200]
+        if http.path in _PATHS or http.path.removesuffix("/count_tokens") in _PATHS:
+            message, status, headers = f"{path} takes POST, not {http.method}.", 405, {"allow": "POST"}
+        else:
+            message, status, headers = f"Not found: {http.method} {path}.", 404, {}
+        kind = "not_found_error" if status == 404 else "invalid_request_error"
+        error: Json = {"type": "error", "error": {"type": kind, "message": message}, "request_id": call.id}
+        return json_response(dumps(error), {**headers, **self._exchange.headers(call)}, status=status)
+
+
+class _Frames:
+    """Events, each with its type."""
+
+    def __init__(self, encoder: anthropic.StreamEncoder, call: Call) -> None:
+        self._encoder = encoder
+        self._call = call
+
+    def feed(self, event: ChatEvent) -> bytes:
+        return _framed(self._encoder.feed(event))
+
+    def end(self) -> bytes:
+        return _framed(self._encoder.end())
+
+    def error(self, error: GatewayError) -> bytes:
+        return b"event: error\ndata: %b\n\n" % dumps(anthropic.encode_error(error, self._call.id))
+
+
+def _framed(frames: list[anthropic.Frame]) -> bytes:
+    return b"".join([b"event: %b\ndata: %b\n\n" % (kind.encode(), data) for kind, data in frames])
