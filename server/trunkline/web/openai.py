@@ -1,8 +1,7 @@
-"""OpenAI's surface: Chat Completions and the list of models."""
+"""OpenAI's surface: Chat Completions."""
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from aiohttp import web
@@ -15,7 +14,6 @@ from trunkline.dialects.openai.request import take_stream
 from trunkline.dialects.wire import Json, Object, dumps
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
-from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, Model
 from trunkline.web.body import read_object
 from trunkline.web.events import EventStream, frames
 from trunkline.web.exchange import Exchange, call_headers, json_response
@@ -40,22 +38,11 @@ class OpenAISurface:
         self._exchange = Exchange(entry, "openai", encode_error)
         self._body_timeout = body_timeout
         self._keep_alive = keep_alive
-        self._created = int(time.time())
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to mount."""
         chat = self._exchange.handler(self._chat)
-        models = self._exchange.handler(self._models)
-        model = self._exchange.handler(self._model)
-        return [
-            route
-            for base in BASES
-            for route in (
-                web.post(f"{base}/chat/completions", chat),
-                web.get(f"{base}/models", models),
-                web.get(f"{base}/models/{{id:.+}}", model),
-            )
-        ]
+        return [web.post(f"{base}/chat/completions", chat) for base in BASES]
 
     async def _chat(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         wire = Object(await read_object(http, timeout=self._body_timeout))
@@ -72,32 +59,6 @@ class OpenAISurface:
         writer = _Chunks(openai.StreamEncoder(include_usage=include_usage))
         out = EventStream(http, {"x-request-id": call.id}, self._keep_alive)
         return await send_stream(gateway, request, call, writer, out)
-
-    async def _models(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        listed = await gateway.list_models(ListModelsRequest(), call)
-        models = list(listed.models)
-        while listed.next_page_token:
-            listed = await gateway.list_models(ListModelsRequest(page_token=listed.next_page_token), call)
-            models.extend(listed.models)
-        body = {"object": "list", "data": [self._encode_model(model) for model in models]}
-        return json_response(dumps(body), call_headers(call))
-
-    async def _model(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        model = await gateway.get_model(GetModelRequest(id=http.match_info["id"]), call)
-        return json_response(dumps(self._encode_model(model)), call_headers(call))
-
-    def _encode_model(self, model: Model) -> dict[str, Json]:
-        wire: dict[str, Json] = {
-            "id": model.id,
-            "object": "model",
-            "created": self._created,
-            "owned_by": model.providers[0] if model.providers else "trunkline",
-        }
-        if model.HasField("context_tokens"):
-            wire["context_length"] = model.context_tokens
-        if model.HasField("max_output_tokens"):
-            wire["max_output_tokens"] = model.max_output_tokens
-        return wire
 
 
 class _Chunks:

@@ -1,0 +1,110 @@
+"""The list of models, in the shape that the caller's vendor has for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from trunkline.call import Call
+from trunkline.core.entry import Entry
+from trunkline.core.gateway import Gateway
+from trunkline.dialects import anthropic, gemini
+from trunkline.dialects.anthropic import models as anthropic_models
+from trunkline.dialects.gemini import models as gemini_models
+from trunkline.dialects.openai import models as openai_models
+from trunkline.dialects.wire import Json, dumps
+from trunkline.errors import GatewayError
+from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, Model
+from trunkline.web.exchange import Exchange, json_response
+from trunkline.web.openai import encode_error
+
+_SHARED: Final = ("/v1", "/api/v1")
+"""Below what all three vendors' clients ask: their headers tell them apart."""
+_GEMINI: Final = ("/v1beta", "/v1beta1", "/v1alpha")
+_ANTHROPIC: Final = ("/anthropic/v1",)
+
+
+class ModelsSurface:
+    """Serves `/models` and each model below it."""
+
+    def __init__(self, entry: Entry, *, body_timeout: float, keep_alive: float) -> None:
+        created = int(time.time())
+        self._openai = _Shape(
+            Exchange(entry, "openai", encode_error),
+            lambda model: openai_models.encode_model(model, created),
+            lambda models, _: openai_models.encode_models(models, created),
+        )
+        self._anthropic = _Shape(
+            Exchange(entry, "anthropic", anthropic.encode_error, id_header="request-id"),
+            lambda model: anthropic_models.encode_model(model, created),
+            lambda models, query: anthropic_models.encode_models(models, created, query),
+        )
+        self._gemini = _Shape(
+            Exchange(entry, "gemini", _gemini_error), gemini_models.encode_model, gemini_models.encode_models
+        )
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes to mount."""
+        routes: list[web.RouteDef] = []
+        for bases, pick in ((_SHARED, self._pick), (_GEMINI, self._google), (_ANTHROPIC, self._claude)):
+            for base in bases:
+                routes.append(web.get(f"{base}/models", _handler(pick, whole=True)))
+                routes.append(web.get(f"{base}/models/{{id:.+}}", _handler(pick, whole=False)))
+        return routes
+
+    def _pick(self, http: web.Request) -> _Shape:
+        """The shape for a caller: keys tell nothing, as vendors' clients send them in any header."""
+        if "anthropic-version" in http.headers:
+            return self._anthropic
+        if "x-goog-api-key" in http.headers or "x-goog-api-client" in http.headers:
+            return self._gemini
+        return self._openai
+
+    def _google(self, http: web.Request) -> _Shape:
+        return self._gemini
+
+    def _claude(self, http: web.Request) -> _Shape:
+        return self._anthropic
+
+
+class _Shape:
+    """How one vendor writes models."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        encode: Callable[[Model], Json],
+        encode_all: Callable[[Sequence[Model], Mapping[str, str]], Json],
+    ) -> None:
+        self._exchange = exchange
+        self._encode = encode
+        self._encode_all = encode_all
+        self.list = exchange.handler(self._list)
+        self.get = exchange.handler(self._get)
+
+    async def _list(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        listed = await gateway.list_models(ListModelsRequest(), call)
+        models = list(listed.models)
+        while listed.next_page_token:
+            listed = await gateway.list_models(ListModelsRequest(page_token=listed.next_page_token), call)
+            models.extend(listed.models)
+        return json_response(dumps(self._encode_all(models, http.query)), self._exchange.headers(call))
+
+    async def _get(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        model = await gateway.get_model(GetModelRequest(id=http.match_info["id"]), call)
+        return json_response(dumps(self._encode(model)), self._exchange.headers(call))
+
+
+def _handler(pick: Callable[[web.Request], _Shape], *, whole: bool) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(http: web.Request) -> web.StreamResponse:
+        shape = pick(http)
+        return await (shape.list(http) if whole else shape.get(http))
+
+    return handle
+
+
+def _gemini_error(error: GatewayError, request_id: str) -> Json:
+    return gemini.encode_error(error)
