@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from trunkline.call import Loss
+from trunkline.dialects.turn import Turn
 from trunkline.dialects.wire import keys_of
 from trunkline.v1.chat_pb2 import ChatRequest
 from trunkline.v1.embeddings_pb2 import EmbedRequest
@@ -17,14 +18,15 @@ _OWN: Final[dict[str, frozenset[str]]] = {
 """Dialect -> the keys of its extras that nobody but the server which wrote them has a use for."""
 
 
-def foreign_losses(request: ChatRequest, dialect: str, losses: list[Loss]) -> None:
+def foreign_losses(request: ChatRequest, turns: Iterable[Turn], dialect: str, losses: list[Loss]) -> None:
     """Add to `losses` each field that another dialect's caller wrote, that the contract does not model, and that a
-    request in `dialect` therefore leaves out."""
-    _note(request.extras, "", dialect, losses)
-    for index, message in enumerate(request.messages[:]):
+    request in `dialect` therefore leaves out. `turns` are the messages of `request`."""
+    if request.extras:
+        _note(request.extras, "", dialect, losses)
+    for index, (message, parts, _) in enumerate(turns):
         if message.extras:
             _note(message.extras, f"messages[{index}].", dialect, losses)
-        for part in message.parts[:]:
+        for part in parts:
             # Reasoning goes back to its origin alone, by contract: leaving its signature out is no loss.
             if part.extras and part.WhichOneof("kind") != "reasoning":
                 _note(part.extras, f"messages[{index}].", dialect, losses)

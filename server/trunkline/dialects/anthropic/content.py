@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
@@ -15,12 +15,10 @@ from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.media import decode_media, encode_media, is_media
 from trunkline.dialects.anthropic.objects import object_text
 from trunkline.dialects.anthropic.profile import Writing
+from trunkline.dialects.turn import Kind
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import GatewayError, invalid_request, unsupported
 from trunkline.v1.content_pb2 import Part
-
-Kind: TypeAlias = Literal["text", "media", "tool_call", "tool_result", "reasoning", "refusal", "opaque"] | None
-"""The kinds of part that the contract has."""
 
 KINDS: Final = frozenset({"text", "image", "document", "tool_use", "tool_result", "thinking", "redacted_thinking"})
 """The types of block that the contract has a kind for."""
@@ -69,12 +67,14 @@ def decode_block(wire: Object, parts: Any, *, carried: bool = True) -> None:
             result = part.tool_result
             result.tool_call_id = wire.need_str("tool_use_id")
             decode_blocks(wire, "content", result.parts)
-            result.failed = wire.take_bool("is_error") or False
+            if wire.take_bool("is_error"):
+                result.failed = True
         case _:
             decode_media(wire, kind, part.media)
     if "cache_control" in wire.fields:
         take_cache(wire, part)
-    wire.keep(part.extras, DIALECT)
+    if wire.fields:
+        wire.keep(part.extras, DIALECT)
 
 
 def decode_call(wire: Object, part: Part) -> None:
@@ -112,14 +112,16 @@ def encode_part(part: Part, kind: Kind, to: Writing, path: str) -> Json:
     match kind:
         case "text":
             # The API refuses blank texts.
-            if not part.text or part.text.isspace():
+            text = part.text
+            if not text or text.isspace():
                 return None
-            wire = {"type": "text", "text": part.text}
-            if part.citations:
-                own = [encode_citation(citation) for citation in part.citations if is_own(citation)]
+            wire = {"type": "text", "text": text}
+            citations = part.citations
+            if citations:
+                own = [encode_citation(citation) for citation in citations if is_own(citation)]
                 if own:
                     wire["citations"] = own
-                if len(own) < len(part.citations):
+                if len(own) < len(citations):
                     to.lose(f"{path}.annotations")
         case "refusal":
             if not part.refusal or part.refusal.isspace():
@@ -161,9 +163,10 @@ def encode_own_reasoning(part: Part) -> dict[str, Json] | None:
 def encode_call(part: Part, to: Writing, path: str) -> dict[str, Json]:
     """Write a tool call. Arguments that are no object, as no API takes them, are put into one."""
     call = part.tool_call
-    arguments = object_text(call.arguments_json)
+    given = call.arguments_json
+    arguments = object_text(given)
     if arguments is None:
-        arguments = {"arguments": call.arguments_json}
+        arguments = {"arguments": given}
         to.lose(f"{path}.tool_calls", LossKind.APPROXIMATED)
     return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
 
@@ -171,8 +174,9 @@ def encode_call(part: Part, to: Writing, path: str) -> dict[str, Json]:
 def _encode_result(part: Part, to: Writing, path: str) -> dict[str, Json]:
     result = part.tool_result
     wire: dict[str, Json] = {"type": "tool_result", "tool_use_id": result.tool_call_id}
-    content = encode_content(result.parts, to, path)
-    if content or (content == "" and result.parts):
+    parts = result.parts[:]
+    content = encode_content(parts, to, path)
+    if content or (content == "" and parts):
         wire["content"] = content
     if result.failed:
         wire["is_error"] = True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
-from typing import Final
+from typing import Any, Final
 
 from trunkline.call import LossKind
 from trunkline.dialects.anthropic.content import decode_blocks, encode_part, plain
 from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.profile import Writing
 from trunkline.dialects.ids import made_id
+from trunkline.dialects.turn import Kind, Turn, bare_text
 from trunkline.dialects.wire import Json, Object, restore
 from trunkline.errors import invalid_request, unsupported
 from trunkline.v1 import content_pb2
@@ -36,8 +37,8 @@ def decode_system(wire: Object, request: ChatRequest) -> None:
     decode_blocks(wire, "system", message.parts)
 
 
-def decode_turn(wire: Object, request: ChatRequest) -> None:
-    """Read one message: two where it holds tool results and more."""
+def decode_turn(wire: Object, messages: Any) -> None:
+    """Read one message into `messages`, a repeated field: two where it holds tool results and more."""
     word = wire.need_str("role")
     role = _ROLES.get(word)
     if role is None:
@@ -45,27 +46,30 @@ def decode_turn(wire: Object, request: ChatRequest) -> None:
             f"`{wire.at('role')}` must be one of {', '.join(f'`{name}`' for name in _ROLES)}, not `{word[:64]}`.",
             wire.at("role"),
         )
-    message = request.messages.add()
+    message = messages.add()
     message.role = role
-    content = wire.fields.get("content")
-    if type(content) is str and len(wire.fields) == 1:
+    fields = wire.fields
+    content = fields.get("content")
+    if type(content) is str and len(fields) == 1:
         message.parts.add().text = content
         return
     if content is None:
         raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
     decode_blocks(wire, "content", message.parts)
-    wire.keep(message.extras, DIALECT)
+    if fields:
+        wire.keep(message.extras, DIALECT)
     if role != content_pb2.ROLE_USER:
         return
-    rest = [part for part in message.parts if part.WhichOneof("kind") != "tool_result"]
-    if len(rest) == len(message.parts):
+    parts = message.parts[:]
+    rest = [part for part in parts if part.WhichOneof("kind") != "tool_result"]
+    if len(rest) == len(parts):
         return
     message.role = content_pb2.ROLE_TOOL
     if rest:
-        results = [part for part in message.parts if part.WhichOneof("kind") == "tool_result"]
+        results = [part for part in parts if part.WhichOneof("kind") == "tool_result"]
         del message.parts[:]
         message.parts.extend(results)
-        request.messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
+        messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
 
 
 class _Turn:
@@ -96,22 +100,25 @@ class Conversation:
         self._waiting: list[tuple[str, Message, list[Json]]] = []
         self._unnamed: defaultdict[str, deque[str]] = defaultdict(deque)
 
-    def add(self, message: Message, path: str) -> None:
-        """Take the next message."""
+    def add(self, turn: Turn, number: int) -> None:
+        """Take the next message, the one of this `number`."""
+        message = turn[0]
         if message.name:
-            self._to.lose(f"{path}.name")
+            self._to.lose(f"messages[{number}].name")
         match message.role:
             case content_pb2.ROLE_SYSTEM | content_pb2.ROLE_DEVELOPER:
-                blocks = self._instructions(message, path)
+                path = f"messages[{number}]"
+                blocks = self._instructions(turn, path)
                 if self._turns or self._waiting:
                     self._waiting.append((path, message, blocks))
                 else:
                     self._system.extend(blocks)
             case content_pb2.ROLE_ASSISTANT:
-                self._place()
-                self._append("assistant", message, path)
+                if self._waiting:
+                    self._place()
+                self._append("assistant", turn, number)
             case _:
-                self._append("user", message, path)
+                self._append("user", turn, number)
 
     def write(self, wire: dict[str, Json]) -> None:
         """Write `system` and `messages`."""
@@ -132,14 +139,21 @@ class Conversation:
             _trim(messages)
         wire["messages"] = messages
 
-    def _instructions(self, message: Message, path: str) -> list[Json]:
-        for part in message.parts:
-            if part.WhichOneof("kind") not in ("text", "opaque"):
+    def _instructions(self, turn: Turn, path: str) -> list[Json]:
+        _, parts, kinds = turn
+        for kind in kinds:
+            if kind != "text" and kind != "opaque":
                 raise unsupported(f"`{path}` holds more than text, which instructions to this target cannot.", path)
-        return self._blocks(message, path)[1]
+        return self._blocks(parts, kinds, path)[1]
 
-    def _append(self, role: str, message: Message, path: str) -> None:
-        results, blocks = self._blocks(message, path)
+    def _append(self, role: str, said: Turn, number: int) -> None:
+        message, parts, kinds = said
+        text = bare_text(parts)
+        results: list[Json] = []
+        if text and not text.isspace() and not parts[0].citations:
+            blocks: list[Json] = [{"type": "text", "text": text}]
+        else:
+            results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
         if not blocks and not results:
             return
         turn = self._turns[-1] if self._turns else None
@@ -149,16 +163,16 @@ class Conversation:
         # Results come first in their turn, whatever stands beside them.
         turn.results += results
         turn.blocks += blocks
-        turn.server_tool_last = role == "assistant" and message.parts[-1].WhichOneof("kind") == "opaque"
+        turn.server_tool_last = role == "assistant" and kinds[-1] == "opaque"
         if message.extras:
             restore(turn.message, message.extras, DIALECT)
 
-    def _blocks(self, message: Message, path: str) -> tuple[list[Json], list[Json]]:
+    def _blocks(self, parts: list[Part], kinds: list[Kind], path: str) -> tuple[list[Json], list[Json]]:
         """The tool results of a message, and its other blocks."""
         results: list[Json] = []
         blocks: list[Json] = []
-        for part in message.parts:
-            kind = part.WhichOneof("kind")
+        for index, part in enumerate(parts):
+            kind = kinds[index]
             block = encode_part(part, kind, self._to, path)
             if block is None:
                 continue

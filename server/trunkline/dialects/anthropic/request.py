@@ -12,6 +12,7 @@ from trunkline.dialects.anthropic.reasoning import decode_reasoning, encode_reas
 from trunkline.dialects.anthropic.schema import fit_schema
 from trunkline.dialects.anthropic.tools import decode_tool, decode_tool_choice, encode_tools
 from trunkline.dialects.foreign import foreign_losses
+from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import invalid_request
 from trunkline.v1.chat_pb2 import ChatRequest
@@ -42,10 +43,11 @@ def decode_request(wire: Object) -> ChatRequest:
     if wire.fields.get("messages") is None:
         raise invalid_request("`messages` is required.", "messages")
     decode_system(wire, request)
+    messages, tools = request.messages, request.tools
     for item in wire.take_objects("messages"):
-        decode_turn(item, request)
+        decode_turn(item, messages)
     for item in wire.take_objects("tools"):
-        decode_tool(item, request.tools.add())
+        decode_tool(item, tools.add())
     decode_tool_choice(wire, request)
     decode_reasoning(wire, request)
     _decode_format(wire, request)
@@ -104,12 +106,13 @@ def encode_request(
     text of the request is not the JSON that it must be.
     """
     to = Writing(profile, [] if losses is None else losses)
-    foreign_losses(request, DIALECT, to.losses)
+    turns = turns_of(request)
+    foreign_losses(request, turns, DIALECT, to.losses)
     wire: dict[str, Json] = {"model": request.model} if request.model else {}
     wire["max_tokens"] = request.max_output_tokens if request.HasField("max_output_tokens") else profile.max_tokens
     conversation = Conversation(to)
-    for index, message in enumerate(request.messages):
-        conversation.add(message, f"messages[{index}]")
+    for number, turn in enumerate(turns):
+        conversation.add(turn, number)
     conversation.write(wire)
     encode_tools(request, wire, to)
     thinks = encode_reasoning(request, wire, to)

@@ -28,6 +28,8 @@ _MODE_NAMES: Final[dict[int, str]] = {mode: name for name, mode in _MODES.items(
 
 def decode_tool(wire: Object, tool: Tool) -> None:
     """Read one tool. A tool of a type of its own, which the provider defines, is carried verbatim."""
+    if _decode_plain(wire.fields, tool):
+        return
     kind = wire.fields.get("type")
     if kind not in (None, "custom"):
         tool.native.dialect = DIALECT
@@ -37,17 +39,29 @@ def decode_tool(wire: Object, tool: Tool) -> None:
         wire.take("type")
     function = tool.function
     function.name = wire.need_str("name")
-    function.description = wire.take_str("description") or ""
-    if type(wire.fields.get("input_schema")) is dict:
-        function.parameters_json = text_of(wire.take("input_schema"))
-    else:
-        wire.take_object("input_schema")
+    description = wire.take_str("description")
+    if description:
+        function.description = description
+    schema = wire.take_dict("input_schema")
+    if schema is not None:
+        function.parameters_json = text_of(schema)
     strict = wire.take_bool("strict")
     if strict is not None:
         function.strict = strict
     if "cache_control" in wire.fields:
         take_cache(wire, tool)
-    wire.keep(tool.extras, DIALECT)
+    if wire.fields:
+        wire.keep(tool.extras, DIALECT)
+
+
+def _decode_plain(fields: dict[str, Json], tool: Tool) -> bool:
+    """Read a tool that holds nothing but its name, description and schema, as most do. Tells whether this was one."""
+    name, description, schema = fields.get("name"), fields.get("description"), fields.get("input_schema")
+    if not (len(fields) == 3 and type(name) is str and type(description) is str and type(schema) is dict):
+        return False
+    function = tool.function
+    function.name, function.description, function.parameters_json = name, description, text_of(schema)
+    return True
 
 
 def decode_tool_choice(wire: Object, request: ChatRequest) -> None:
@@ -74,9 +88,7 @@ def decode_tool_choice(wire: Object, request: ChatRequest) -> None:
 def encode_tools(request: ChatRequest, wire: dict[str, Json], to: Writing) -> None:
     """Write the tools and the choice among them. A tool that another provider runs is left out, and noted."""
     tools = [
-        block
-        for index, tool in enumerate(request.tools)
-        if (block := _encode_tool(tool, to, f"tools[{index}]")) is not None
+        block for number, tool in enumerate(request.tools[:]) if (block := _encode_tool(tool, to, number)) is not None
     ]
     if tools:
         wire["tools"] = tools
@@ -87,8 +99,9 @@ def encode_tools(request: ChatRequest, wire: dict[str, Json], to: Writing) -> No
         to.lose("tool_choice")
 
 
-def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
+def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:
     if tool.WhichOneof("kind") == "native":
+        path = f"tools[{number}]"
         if tool.native.dialect != DIALECT:
             to.lose(f"{path}.{kind_of(tool.native.json)}")
             return None
@@ -97,14 +110,15 @@ def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
         return msgspec.Raw(tool.native.json.encode())
     function = tool.function
     wire: dict[str, Json] = {"name": function.name}
-    if function.description:
-        wire["description"] = function.description
-    if function.strict or not has_type(function.parameters_json):
-        wire["input_schema"] = _schema(function.parameters_json, path)
+    description, schema = function.description, function.parameters_json
+    if description:
+        wire["description"] = description
+    if function.strict or not has_type(schema):
+        wire["input_schema"] = _schema(schema, f"tools[{number}]")
     else:
-        wire["input_schema"] = msgspec.Raw(function.parameters_json.encode())
+        wire["input_schema"] = msgspec.Raw(schema.encode())
     if function.HasField("strict"):
-        _encode_strict(tool, wire, to, path)
+        _encode_strict(tool, wire, to, f"tools[{number}]")
     if tool.HasField("cache"):
         wire["cache_control"] = encode_cache(tool.cache)
     if tool.extras:

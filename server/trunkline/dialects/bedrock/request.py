@@ -12,6 +12,7 @@ from trunkline.dialects.bedrock.profile import Profile, Writing, profile_of
 from trunkline.dialects.bedrock.reasoning import FIELDS, decode_reasoning, encode_reasoning
 from trunkline.dialects.bedrock.tools import decode_tools, encode_tools
 from trunkline.dialects.foreign import foreign_losses
+from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import invalid_request
 from trunkline.v1.chat_pb2 import ChatRequest
@@ -91,7 +92,8 @@ def encode_request(
     where a text of the request is not the JSON that it must be.
     """
     to = Writing(profile, [] if losses is None else losses)
-    foreign_losses(request, DIALECT, to.losses)
+    turns = turns_of(request)
+    foreign_losses(request, turns, DIALECT, to.losses)
     wire: dict[str, Json] = {}
     conversation = Conversation(to)
     for index, message in enumerate(request.messages):

@@ -8,6 +8,7 @@ from typing import Final, assert_never
 
 from trunkline.call import Loss, LossKind
 from trunkline.dialects.foreign import foreign_losses
+from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, loads, raw, restore
 from trunkline.errors import unsupported
 from trunkline.v1 import chat_pb2, content_pb2
@@ -41,7 +42,7 @@ _SAMPLING: Final = {
 def encode_request(request: ChatRequest, losses: list[Loss]) -> dict[str, Json]:
     """Write a request; what Cohere cannot take is added to `losses`. Raises `GatewayError` (UNSUPPORTED) where leaving
     it out would change what the conversation says."""
-    foreign_losses(request, DIALECT, losses)
+    foreign_losses(request, turns_of(request), DIALECT, losses)
     messages: list[Json] = []
     for index, message in enumerate(request.messages):
         messages.extend(_encode_message(message, f"messages[{index}]", losses))

@@ -7,6 +7,7 @@ from typing import Final
 from trunkline.call import Loss
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.openai.request import decode_sampling, decode_stop
+from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, restore
 from trunkline.errors import invalid_request
 from trunkline.v1.chat_pb2 import ChatRequest, Prompt
@@ -73,7 +74,7 @@ def _put_tokens(prompt: Prompt, tokens: list[Json], path: str) -> None:
 def encode_request(request: ChatRequest, losses: list[Loss] | None = None) -> dict[str, Json]:
     """Write a request; what it cannot hold is added to `losses`."""
     losses = [] if losses is None else losses
-    foreign_losses(request, DIALECT, losses)
+    foreign_losses(request, turns_of(request), DIALECT, losses)
     losses.extend(Loss(name) for name in _BEYOND if _is_set(request, name))
     completion = request.completion
     prompts: list[Json] = [

@@ -11,6 +11,7 @@ from trunkline.dialects.gemini.content import Calls, decode_content, encode_cont
 from trunkline.dialects.gemini.names import DIALECT, camel
 from trunkline.dialects.gemini.profile import NATIVE, Profile, Writing
 from trunkline.dialects.gemini.tools import decode_choice, decode_tools, encode_choice, encode_tools
+from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, restore
 from trunkline.errors import invalid_request
 from trunkline.v1 import content_pb2
@@ -74,7 +75,8 @@ def encode_request(
     where a text of the request is not the JSON that it must be.
     """
     to = Writing(profile, [] if losses is None else losses)
-    foreign_losses(request, DIALECT, to.losses)
+    turns = turns_of(request)
+    foreign_losses(request, turns, DIALECT, to.losses)
     system, contents = encode_contents(request, to)
     wire: dict[str, Json] = {"contents": contents}
     if system:

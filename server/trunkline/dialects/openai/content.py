@@ -107,10 +107,6 @@ def encode_cache(cache: CacheBreakpoint) -> dict[str, Json]:
 
 def encode_content(parts: Sequence[Part], to: Writing, path: str) -> Json:
     """A bare text where that is all, an array otherwise."""
-    if len(parts) == 1:
-        part = parts[0]
-        if part.WhichOneof("kind") == "text" and not part.extras and not part.HasField("cache"):
-            return part.text
     wires = [encode_part(part, to, f"{path}.parts[{index}]") for index, part in enumerate(parts)]
     if len(wires) == 1 and wires[0].keys() == {"type", "text"}:
         return wires[0]["text"]

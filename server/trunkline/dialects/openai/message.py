@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, assert_never
 
-from trunkline.dialects.kind import Kind
 from trunkline.dialects.openai.calls import decode_call, decode_function, encode_call, encode_function
 from trunkline.dialects.openai.content import DIALECT, decode_content, encode_content, encode_opaque
 from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
 from trunkline.dialects.openai.profile import Writing
 from trunkline.dialects.openai.reasoning import decode_reasoning, encode_reasoning
+from trunkline.dialects.turn import Kind, Turn, bare_text
 from trunkline.dialects.wire import Json, Object, restore
 from trunkline.errors import invalid_request, unsupported
 from trunkline.v1 import content_pb2
@@ -37,6 +37,7 @@ _NAMES: Final[dict[int, str]] = {
 
 def decode_message(wire: Object, message: Message) -> None:
     """Read one message of a request."""
+    fields = wire.fields
     word = wire.need_str("role")
     role = _ROLES.get(word)
     if role is None:
@@ -45,7 +46,6 @@ def decode_message(wire: Object, message: Message) -> None:
             wire.at("role"),
         )
     message.role = role
-    fields = wire.fields
     if role == content_pb2.ROLE_TOOL:
         _decode_result(wire, word, message.parts.add())
     elif len(fields) == 1 and type(fields.get("content")) is str:
@@ -89,8 +89,9 @@ def decode_assistant(wire: Object, message: Message) -> None:
     refusal = wire.take_str("refusal")
     if refusal:
         message.parts.add().refusal = refusal
-    for call in wire.take_objects("tool_calls"):
-        decode_call(call, message.parts.add())
+    if "tool_calls" in wire.fields:
+        for call in wire.take_objects("tool_calls"):
+            decode_call(call, message.parts.add())
     function = wire.take_object("function_call")
     if function is not None:
         # The form that `tool_calls` replaced: a call without an id.
@@ -100,36 +101,37 @@ def decode_assistant(wire: Object, message: Message) -> None:
             message.parts.add().tool_call.CopyFrom(older)
 
 
-def encode_message(message: Message, to: Writing, path: str) -> list[dict[str, Json]]:
-    """Write one message: several where it holds the results of several tool calls."""
-    parts = message.parts[:]
-    kinds = [part.WhichOneof("kind") for part in parts]
+def encode_message(turn: Turn, messages: list[Json], to: Writing, number: int) -> None:
+    """Write the message of this `number` into `messages`: several where it holds the results of several calls."""
+    message, parts, kinds = turn
     if "tool_result" not in kinds:
-        return [_encode_turn(message, parts, kinds, to, path)]
+        messages.append(_encode_turn(message, parts, kinds, to, number))
+        return
     wires: list[dict[str, Json]] = []
     others: list[Part] = []
     for index, part in enumerate(parts):
         if kinds[index] == "tool_result":
-            wires.append(_encode_result(part, message, to, f"{path}.parts[{index}]"))
+            wires.append(_encode_result(part, message, to, number, index))
         else:
             others.append(part)
     if others:
         rest = Message(role=message.role, name=message.name)
-        turn = _encode_turn(rest, others, [kind for kind in kinds if kind != "tool_result"], to, path)
+        wire = _encode_turn(rest, others, [kind for kind in kinds if kind != "tool_result"], to, number)
         # What the assistant says comes before the results of its calls, what anyone else says after them.
-        wires.insert(0 if message.role == content_pb2.ROLE_ASSISTANT else len(wires), turn)
-    return wires
+        wires.insert(0 if message.role == content_pb2.ROLE_ASSISTANT else len(wires), wire)
+    messages.extend(wires)
 
 
-def _encode_result(part: Part, message: Message, to: Writing, path: str) -> dict[str, Json]:
+def _encode_result(part: Part, message: Message, to: Writing, number: int, index: int) -> dict[str, Json]:
     result = part.tool_result
     call_id, name = result.tool_call_id, result.name
     wire: dict[str, Json] = {"role": "tool", "tool_call_id": call_id} if call_id or not name else {"role": "function"}
     if name:
         wire["name"] = name
     if result.failed:
-        to.lose(f"{path}.tool_result.failed")
-    wire["content"] = encode_content(result.parts[:], to, path)
+        to.lose(f"messages[{number}].parts[{index}].tool_result.failed")
+    inner = result.parts[:]
+    wire["content"] = bare_text(inner) or encode_content(inner, to, f"messages[{number}].parts[{index}]")
     if part.extras:
         restore(wire, part.extras, DIALECT)
     if message.extras:
@@ -138,26 +140,26 @@ def _encode_result(part: Part, message: Message, to: Writing, path: str) -> dict
 
 
 def _encode_turn(
-    message: Message, parts: Sequence[Part], kinds: Sequence[Kind], to: Writing, path: str
+    message: Message, parts: Sequence[Part], kinds: Sequence[Kind], to: Writing, number: int
 ) -> dict[str, Json]:
     """Write `message`, of which these are the parts that it is to hold, and their kinds."""
-    role = _NAMES.get(message.role, "user")
+    role, name = _NAMES.get(message.role, "user"), message.name
     if role == "developer" and not to.profile.developer_role:
         role = "system"
     wire: dict[str, Json] = {"role": role}
-    if message.name:
-        wire["name"] = message.name
-    if message.role == content_pb2.ROLE_ASSISTANT:
-        _encode_assistant(parts, kinds, wire, to, path)
+    if name:
+        wire["name"] = name
+    if role == "assistant":
+        _encode_assistant(parts, kinds, wire, to, number)
     else:
-        wire["content"] = encode_content(parts, to, path)
+        wire["content"] = bare_text(parts) or encode_content(parts, to, f"messages[{number}]")
     if message.extras:
         restore(wire, message.extras, DIALECT)
     return wire
 
 
 def _encode_assistant(
-    parts: Sequence[Part], kinds: Sequence[Kind], wire: dict[str, Json], to: Writing, path: str
+    parts: Sequence[Part], kinds: Sequence[Kind], wire: dict[str, Json], to: Writing, number: int
 ) -> None:
     content: list[Part] = []
     calls: list[Json] = []
@@ -178,17 +180,18 @@ def _encode_assistant(
             case "refusal":
                 refusals.append(part.refusal)
             case "opaque":
-                block = encode_opaque(part, f"{path}.parts[{index}]")
+                block = encode_opaque(part, f"messages[{number}].parts[{index}]")
                 if "id" in block:
                     # A call of another type, such as a custom tool's: the parts of a content have no id.
                     calls.append(block)
                 else:
                     content.append(part)
             case "tool_result" | None:
-                raise unsupported(f"`{path}.parts[{index}]` cannot stand in an assistant's message.", path)
+                path = f"messages[{number}].parts[{index}]"
+                raise unsupported(f"`{path}` cannot stand in an assistant's message.", path)
             case _:
                 assert_never(kind)
-    wire["content"] = encode_content(content, to, path) if content else None
+    wire["content"] = bare_text(content) or (encode_content(content, to, f"messages[{number}]") if content else None)
     if reasoning:
         encode_reasoning(reasoning, wire, to)
     if refusals:

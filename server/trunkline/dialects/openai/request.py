@@ -10,6 +10,7 @@ from trunkline.dialects.openai.content import DIALECT, encode_cache, take_cache
 from trunkline.dialects.openai.effort import encode_effort
 from trunkline.dialects.openai.message import decode_message, encode_message
 from trunkline.dialects.openai.profile import Profile, Writing
+from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, loads, raw, restore, text_of
 from trunkline.errors import GatewayError, invalid_request, unsupported
 from trunkline.v1 import chat_pb2
@@ -104,6 +105,8 @@ def decode_sampling(wire: Object, sampling: Sampling) -> None:
 
 
 def _decode_tool(wire: Object, tool: Tool) -> None:
+    if _decode_plain(wire.fields, tool):
+        return
     kind = wire.fields.get("type")
     if kind != "function" and not (kind is None and "function" in wire.fields):  # Mistral's own client leaves it out
         wire.check_str("type")
@@ -128,6 +131,20 @@ def _decode_tool(wire: Object, tool: Tool) -> None:
     if "cache_control" in wire.fields:
         take_cache(wire, tool.cache)
     wire.keep(tool.extras, DIALECT)
+
+
+def _decode_plain(fields: dict[str, Json], tool: Tool) -> bool:
+    """Read a function that holds nothing but its name, description and parameters, as most do. Tells whether this was
+    one."""
+    inner = fields.get("function")
+    if not (type(inner) is dict and len(inner) == 3 and len(fields) == 2 and fields.get("type") == "function"):
+        return False
+    name, description, parameters = inner.get("name"), inner.get("description"), inner.get("parameters")
+    if not (type(name) is str and type(description) is str and type(parameters) is dict):
+        return False
+    function = tool.function
+    function.name, function.description, function.parameters_json = name, description, text_of(parameters)
+    return True
 
 
 def _decode_tool_choice(wire: Object, request: ChatRequest) -> None:
@@ -215,13 +232,14 @@ def encode_request(
     where a text of the request is not the JSON that it must be.
     """
     to = Writing(profile, [] if losses is None else losses)
-    foreign_losses(request, DIALECT, to.losses)
+    turns = turns_of(request)
+    foreign_losses(request, turns, DIALECT, to.losses)
     messages: list[Json] = []
-    for index, message in enumerate(request.messages[:]):
-        messages.extend(encode_message(message, to, f"messages[{index}]"))
+    for number, turn in enumerate(turns):
+        encode_message(turn, messages, to, number)
     wire: dict[str, Json] = {"model": request.model, "messages": messages}
     if request.tools:
-        wire["tools"] = [_encode_tool(tool, to, f"tools[{index}]") for index, tool in enumerate(request.tools[:])]
+        wire["tools"] = [_encode_tool(tool, to, number) for number, tool in enumerate(request.tools[:])]
     if request.HasField("tool_choice"):
         _encode_tool_choice(request.tool_choice, wire)
     if request.HasField("response_format"):
@@ -262,8 +280,9 @@ def _put(wire: dict[str, Json], name: str, value: Json, to: Writing) -> None:
         wire[name] = value
 
 
-def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
+def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:
     if tool.WhichOneof("kind") == "native":
+        path = f"tools[{number}]"
         if tool.native.dialect != DIALECT:
             raise unsupported(f"`{path}` is a tool that only `{tool.native.dialect}` runs.", path)
         return _native(tool.native.json, f"{path}.native.json")
@@ -273,7 +292,7 @@ def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
     if description:
         written["description"] = description
     if parameters:
-        written["parameters"] = raw(parameters, f"{path}.function.parameters_json")
+        written["parameters"] = raw(parameters, "tools[%d].function.parameters_json", number)
     if function.HasField("strict"):
         written["strict"] = function.strict
     wire: dict[str, Json] = {"type": "function", "function": written}

@@ -12,6 +12,7 @@ from trunkline.dialects.responses.reasoning import decode_config, encode_config
 from trunkline.dialects.responses.tools import decode_choice, decode_tools, encode_choice, encode_tools
 from trunkline.dialects.responses.turns import Turns
 from trunkline.dialects.responses.writing import Writing
+from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, raw, restore, text_of
 from trunkline.errors import invalid_request
 from trunkline.v1 import content_pb2
@@ -134,7 +135,8 @@ def encode_request(request: ChatRequest, losses: list[Loss] | None = None) -> di
     where a text of the request is not the JSON that it must be.
     """
     to = Writing([] if losses is None else losses)
-    foreign_losses(request, DIALECT, to.losses)
+    turns = turns_of(request)
+    foreign_losses(request, turns, DIALECT, to.losses)
     wire: dict[str, Json] = {"model": request.model}
     begin = 0
     if request.messages and _is_instructions(request.messages[0]):

@@ -1,0 +1,37 @@
+"""The messages of a request as a dialect writes them: taken out of protobuf once, as each look at it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from trunkline.v1.chat_pb2 import ChatRequest
+from trunkline.v1.content_pb2 import Message, Part
+
+Kind: TypeAlias = Literal["text", "media", "tool_call", "tool_result", "reasoning", "refusal", "opaque"] | None
+"""The kind of a part, as `WhichOneof` tells it."""
+
+Turn: TypeAlias = tuple[Message, list[Part], list[Kind]]
+"""A message, its parts, and their kinds."""
+
+
+def turns_of(request: ChatRequest) -> list[Turn]:
+    """The messages of `request`."""
+    turns: list[Turn] = []
+    # A slice is a list of Python's own: to walk through it costs less than to walk through the field.
+    for message in request.messages[:]:
+        parts = message.parts[:]
+        turns.append((message, parts, [part.WhichOneof("kind") for part in parts]))
+    return turns
+
+
+def bare_text(parts: Sequence[Part]) -> str:
+    """The text of `parts` where they are one that asks for nothing else, as nearly always; empty otherwise.
+
+    It may have citations and log probabilities, of which most dialects write none into a request.
+    """
+    if len(parts) != 1:
+        return ""
+    part = parts[0]
+    text = part.text
+    return text if text and not part.extras and not part.HasField("cache") else ""
