@@ -234,7 +234,7 @@ def responses(draw: st.DrawFn) -> ChatResponse:
 def usages(draw: st.DrawFn) -> Usage:
     """What an answer used: every server tells both sums."""
     usage = Usage(input_tokens=draw(_COUNTS), output_tokens=draw(_COUNTS), extras=draw(own_extras()))
-    _maybe(draw, usage, "cached_input_tokens", _COUNTS)
+    _maybe(draw, usage, "cached_input_tokens", st.integers(0, usage.input_tokens))
     _maybe(draw, usage, "cache_write_input_tokens", _COUNTS)
     _maybe(draw, usage, "reasoning_output_tokens", st.integers(0, usage.output_tokens))
     return usage

@@ -27,6 +27,10 @@ _GEMINI: Final = ("/v1beta", "/v1beta1", "/v1alpha")
 _ANTHROPIC: Final = ("/anthropic/v1",)
 
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""What answers a request."""
+
+
 class ModelsSurface:
     """Serves `/models` and each model below it."""
 
@@ -98,7 +102,7 @@ class _Shape:
         return json_response(dumps(self._encode(model)), self._exchange.headers(call))
 
 
-def _handler(pick: Callable[[web.Request], _Shape], *, whole: bool) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _handler(pick: Callable[[web.Request], _Shape], *, whole: bool) -> Handler:
     async def handle(http: web.Request) -> web.StreamResponse:
         shape = pick(http)
         return await (shape.list(http) if whole else shape.get(http))

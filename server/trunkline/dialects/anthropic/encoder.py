@@ -10,7 +10,7 @@ from trunkline.dialects.anthropic.carry import pack
 from trunkline.dialects.anthropic.citations import encode_citation
 from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.finish import encode_finish
-from trunkline.dialects.anthropic.response import answer_block, reasoning_block
+from trunkline.dialects.anthropic.response import answer_block, call_id, reasoning_block
 from trunkline.dialects.anthropic.usage import encode_usage
 from trunkline.dialects.wire import Json, dumps, restore
 from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartDelta, Usage
@@ -45,6 +45,7 @@ class StreamEncoder:
         self._waiting: dict[int, deque[ChatEvent]] = {}
         self._parts: dict[int, Part] = {}
         self._prefix = b""
+        self._id = ""
 
     def feed(self, event: ChatEvent) -> list[Frame]:
         """The events that `event` is written as."""
@@ -82,6 +83,7 @@ class StreamEncoder:
                 restore(self._end, event.response_end.extras, DIALECT)
             case "start":
                 self._start = event.start
+                self._id = event.start.id
         return []
 
     def end(self) -> list[Frame]:
@@ -162,7 +164,7 @@ class StreamEncoder:
                 wire = {"type": "text", "text": ""}
                 first, kind, key = part.text or part.refusal, "text_delta", "text"
             case "tool_call":
-                wire = {"type": "tool_use", "id": part.tool_call.id, "name": part.tool_call.name, "input": {}}
+                wire = {"type": "tool_use", "id": call_id(part, self._id), "name": part.tool_call.name, "input": {}}
                 first, kind, key = part.tool_call.arguments_json, "input_json_delta", "partial_json"
             case "reasoning" if not part.reasoning.redacted:
                 wire = {"type": "thinking", "thinking": "", "signature": ""}
@@ -204,7 +206,7 @@ class StreamEncoder:
         kind = part.WhichOneof("kind")
         frames: list[Frame] = []
         if not self._prefix:
-            block = answer_block(part)
+            block = answer_block(part, self._id)
             if block is not None:
                 frames.append(self._block(block))
                 frames.append(self._stop())

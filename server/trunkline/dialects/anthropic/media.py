@@ -47,6 +47,16 @@ def decode_media(wire: Object, kind: str, media: Media) -> None:
         media.filename = wire.take_str("title") or ""
 
 
+def markdown(media: Media) -> str:
+    """`media` as a piece of Markdown, with the content in it where it is known."""
+    uri = media.uri
+    if media.WhichOneof("source") == "data":
+        uri = f"data:{media.media_type};base64,{base64.b64encode(media.data).decode('ascii')}"
+    sort = media.media_type.partition("/")[0]
+    mark = "!" if sort == "image" else ""
+    return f"{mark}[{media.filename or sort or 'file'}]({uri or media.file_id})"
+
+
 def encode_media(media: Media, path: str) -> dict[str, Json]:
     """A block that holds `media`. Raises `GatewayError` (UNSUPPORTED) where no block can."""
     sort = media.media_type.partition("/")[0]

@@ -11,11 +11,11 @@ from trunkline.dialects.anthropic.citations import encode_citation
 from trunkline.dialects.anthropic.content import KINDS, decode_block
 from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.finish import decode_finish, encode_finish
-from trunkline.dialects.anthropic.media import encode_media
+from trunkline.dialects.anthropic.media import markdown
 from trunkline.dialects.anthropic.objects import object_text
 from trunkline.dialects.anthropic.usage import decode_usage, encode_usage
+from trunkline.dialects.ids import made_id
 from trunkline.dialects.wire import Json, Object, restore
-from trunkline.errors import GatewayError
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatResponse, Choice
 from trunkline.v1.content_pb2 import Message, Part
@@ -81,7 +81,7 @@ def encode_response(response: ChatResponse) -> dict[str, Json]:
         "type": "message",
         "role": "assistant",
         "model": response.model,
-        "content": [block for part in choice.message.parts for block in encode_answer_part(part)],
+        "content": [block for part in choice.message.parts for block in encode_answer_part(part, response.id)],
         "stop_reason": encode_finish(choice.finish),
         "stop_sequence": choice.finish.stop_sequence or None,
         "usage": usage,
@@ -91,9 +91,9 @@ def encode_response(response: ChatResponse) -> dict[str, Json]:
     return wire
 
 
-def encode_answer_part(part: Part) -> list[Json]:
+def encode_answer_part(part: Part, response_id: str) -> list[Json]:
     """The blocks that a part of an answer is written as: none, one, or one more for what other dialects need back."""
-    block = answer_block(part)
+    block = answer_block(part, response_id)
     blocks = [] if block is None else [block]
     if part.WhichOneof("kind") != "reasoning":
         cargo = pack(part)
@@ -102,8 +102,16 @@ def encode_answer_part(part: Part) -> list[Json]:
     return blocks
 
 
-def answer_block(part: Part) -> Json:
-    """The block that a part is; None where Anthropic's clients have no block for it."""
+def call_id(part: Part, response_id: str) -> str:
+    """The id of a call. The older calls of OpenAI's language have none; there is one of them in an answer at most."""
+    return part.tool_call.id or made_id("toolu_", f"{response_id}/{part.tool_call.name}")
+
+
+def answer_block(part: Part, response_id: str) -> Json:
+    """The block that a part is; None where Anthropic's clients have no block for it.
+
+    They know no media in an answer: what the model drew is told as Markdown tells it.
+    """
     wire: dict[str, Json]
     match part.WhichOneof("kind"):
         case "text":
@@ -118,16 +126,13 @@ def answer_block(part: Part) -> Json:
             if arguments is None:
                 # The model wrote no object, and the API has no other form.
                 arguments = {"arguments": call.arguments_json}
-            wire = {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
+            wire = {"type": "tool_use", "id": call_id(part, response_id), "name": call.name, "input": arguments}
         case "reasoning":
             return reasoning_block(part)
         case "opaque":
             return msgspec.Raw(part.opaque.json.encode()) if part.opaque.dialect == DIALECT else None
         case "media":
-            try:
-                wire = encode_media(part.media, "content")
-            except GatewayError:
-                return None
+            wire = {"type": "text", "text": markdown(part.media)}
         case _:
             return None
     if part.extras:

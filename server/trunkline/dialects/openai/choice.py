@@ -11,7 +11,7 @@ from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
 from trunkline.dialects.openai.finish import decode_finish
 from trunkline.dialects.openai.logprobs import decode_logprobs
 from trunkline.dialects.openai.merge import Block, Details, Pieces, audio, merge_rest
-from trunkline.dialects.openai.reasoning import is_carried, put_carried
+from trunkline.dialects.openai.reasoning import is_carried, put_carried, told_in_details
 from trunkline.dialects.openai.response import call_id
 from trunkline.dialects.wire import Json, Object, text_of
 from trunkline.v1.chat_pb2 import ChatEvent, ChoiceEnd, PartDelta, PartEnd, PartStart
@@ -59,6 +59,7 @@ class Choice:
         self._named: dict[str, _Call] = {}
         self._blocks: dict[int, Block] = {}
         self._details = Details()
+        self._reasons = False
         self._carried: Part | None = None
         self._block_rest: dict[str, Json] = {}
         self._text_extras: dict[str, str] = {}
@@ -125,10 +126,14 @@ class Choice:
     def _reason(self, delta: Object, events: list[ChatEvent]) -> None:
         first = delta.take_str("reasoning_content")
         second = delta.take_str("reasoning")
+        details = delta.take_list("reasoning_details") or ()
         text = first or second
+        self._reasons = self._reasons or bool(text)
+        if not self._reasons:
+            text = told_in_details(details)
         if text:
             self._append("reasoning", text, events)
-        for item in delta.take_list("reasoning_details") or ():
+        for item in details:
             self._begin("reasoning", events)
             if is_carried(item):
                 # What this gateway wrote, and it does so at the end of the part.

@@ -49,6 +49,17 @@ def decode_reasoning(wire: Object, message: Message) -> None:
             part.extras[DIALECT] = text_of({_DETAILS: details})
 
 
+def told_in_details(details: Json) -> str:
+    """The text of reasoning that is told in its details alone, as Snowflake and OpenRouter may do."""
+    return "".join(
+        item[key]
+        for item in (details if isinstance(details, list) else ())
+        if isinstance(item, dict)
+        for key in ("text", "summary")
+        if isinstance(item.get(key), str)
+    )
+
+
 def is_carried(item: Json) -> bool:
     """Whether an item is one that `encode_details` wrote to carry the extras of a part."""
     if not isinstance(item, dict) or type(item.get("format")) is not str or item["format"] not in _CARRIED:

@@ -12,7 +12,7 @@ from trunkline.dialects.openai.finish import decode_finish, encode_finish
 from trunkline.dialects.openai.logprobs import decode_logprobs, encode_logprobs
 from trunkline.dialects.openai.media import encode_media
 from trunkline.dialects.openai.message import decode_assistant
-from trunkline.dialects.openai.reasoning import encode_details
+from trunkline.dialects.openai.reasoning import encode_details, told_in_details
 from trunkline.dialects.openai.usage import decode_usage, encode_usage
 from trunkline.dialects.wire import Json, Object, dumps, restore
 from trunkline.errors import GatewayError
@@ -70,8 +70,10 @@ def _decode_answer(wire: Object, message: Message) -> None:
     """Read the message of a choice. An empty text is no part: servers write one beside tool calls."""
     wire.take_str("role")
     for key in _TEXTS:
-        if wire.fields.get(key) == "":
+        if wire.fields.get(key, "") in ("", None):
             wire.take(key)
+    if wire.fields.get("reasoning_details") and not wire.fields.keys() & {"reasoning", "reasoning_content"}:
+        wire.fields["reasoning"] = told_in_details(wire.fields["reasoning_details"]) or None
     decode_assistant(wire, message)
     for item in wire.take_objects("images"):
         decode_part(item, message.parts.add())

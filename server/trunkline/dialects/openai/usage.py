@@ -25,7 +25,7 @@ def decode_usage(wire: Object) -> Usage:
     written = inputs.take_int("cache_write_tokens", 0, _MOST) if inputs is not None else None
     for name in _CACHED if cached is None else ():
         count = wire.fields.get(name)
-        if type(count) is int and 0 <= count <= _MOST:
+        if type(count) is int and 0 <= count <= (prompt or 0):
             cached = count
     read, wrote, thought = prompt or 0, completion or 0, reasoning or 0
     if thought and (total == read + wrote + thought or wrote < thought) and wrote + thought <= _MOST:
@@ -34,6 +34,9 @@ def decode_usage(wire: Object) -> Usage:
     elif total is not None and total != read + wrote:
         # Gemini and Mistral count what they tell nowhere else.
         wire.fields["total_tokens"] = total
+    if prompt is not None and cached is not None and prompt < cached <= _MOST - prompt:
+        # Grok at Azure counts the cached tokens beside `prompt_tokens`; every other within it.
+        prompt += cached
     if prompt is not None:
         usage.input_tokens = prompt
     if completion is not None:
