@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +15,7 @@ from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.media import decode_media, encode_media, is_media
 from trunkline.dialects.anthropic.objects import object_text
 from trunkline.dialects.anthropic.profile import Writing
-from trunkline.dialects.turn import Kind
+from trunkline.dialects.turn import Kind, bare_text
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import GatewayError, invalid_request, unsupported
 from trunkline.v1.content_pb2 import Part
@@ -183,8 +183,11 @@ def _encode_result(part: Part, to: Writing, path: str) -> dict[str, Json]:
     return wire
 
 
-def encode_content(parts: Iterable[Part], to: Writing, path: str) -> Json:
+def encode_content(parts: Sequence[Part], to: Writing, path: str) -> Json:
     """A bare text where that is all, a list of blocks otherwise."""
+    text = bare_text(parts)
+    if text and not text.isspace() and not parts[0].citations:
+        return text
     blocks = [block for part in parts if (block := encode_part(part, part.WhichOneof("kind"), to, path)) is not None]
     return plain(blocks)
 

@@ -133,7 +133,7 @@ class Conversation:
             wire["system"] = plain(self._system)
         messages: list[Json] = []
         for turn in self._turns:
-            turn.message["content"] = plain([*turn.results, *turn.blocks])
+            turn.message["content"] = plain(turn.results + turn.blocks)
             messages.append(turn.message)
         if messages and self._turns[-1].role == "assistant":
             _trim(messages)
@@ -149,23 +149,27 @@ class Conversation:
     def _append(self, role: str, said: Turn, number: int) -> None:
         message, parts, kinds = said
         text = bare_text(parts)
-        results: list[Json] = []
         if text and not text.isspace() and not parts[0].citations:
-            blocks: list[Json] = [{"type": "text", "text": text}]
+            turn = self._turn(role)
+            turn.blocks.append({"type": "text", "text": text})
         else:
             results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
-        if not blocks and not results:
-            return
-        turn = self._turns[-1] if self._turns else None
-        if turn is None or turn.role != role:
-            turn = _Turn(role)
-            self._turns.append(turn)
-        # Results come first in their turn, whatever stands beside them.
-        turn.results += results
-        turn.blocks += blocks
+            if not blocks and not results:
+                return
+            turn = self._turn(role)
+            # Results come first in their turn, whatever stands beside them.
+            turn.results += results
+            turn.blocks += blocks
         turn.server_tool_last = role == "assistant" and kinds[-1] == "opaque"
         if message.extras:
             restore(turn.message, message.extras, DIALECT)
+
+    def _turn(self, role: str) -> _Turn:
+        """The turn that goes on: the last one, or a new one."""
+        turns = self._turns
+        if not turns or turns[-1].role != role:
+            turns.append(_Turn(role))
+        return turns[-1]
 
     def _blocks(self, parts: list[Part], kinds: list[Kind], path: str) -> tuple[list[Json], list[Json]]:
         """The tool results of a message, and its other blocks."""
@@ -177,28 +181,27 @@ class Conversation:
             if block is None:
                 continue
             if kind == "tool_result":
-                block["tool_use_id"] = self._result_id(part)
+                given = block["tool_use_id"]
+                block["tool_use_id"] = _legal(given) if given else self._result_id(part)
                 results.append(block)
                 continue
             if kind == "tool_call":
-                block["id"] = self._call_id(part, path, len(blocks))
+                given = block["id"]
+                block["id"] = _legal(given) if given else self._call_id(part, path, len(blocks))
             blocks.append(block)
         return results, blocks
 
     def _call_id(self, part: Part, path: str, place: int) -> str:
-        call = part.tool_call
-        if call.id:
-            return _legal(call.id)
+        """An id for a call that has none."""
         made = made_id("toolu_", f"{path}/{place}")
-        self._unnamed[call.name].append(made)
+        self._unnamed[part.tool_call.name].append(made)
         return made
 
     def _result_id(self, part: Part) -> str:
-        result = part.tool_result
-        if result.tool_call_id:
-            return _legal(result.tool_call_id)
-        calls = self._unnamed[result.name]
-        return calls.popleft() if calls else made_id("toolu_", result.name)
+        """The id of the call that a result without one is for."""
+        name = part.tool_result.name
+        calls = self._unnamed[name]
+        return calls.popleft() if calls else made_id("toolu_", name)
 
     def _place(self) -> None:
         """Put the instructions that wait behind the last turn, or to the first ones."""

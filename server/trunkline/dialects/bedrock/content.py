@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -15,13 +15,11 @@ from trunkline.dialects.bedrock.dialect import DIALECT
 from trunkline.dialects.bedrock.media import KINDS as MEDIA_KINDS
 from trunkline.dialects.bedrock.media import decode_media, encode_media, is_media
 from trunkline.dialects.bedrock.profile import Writing
+from trunkline.dialects.turn import Kind, bare_text
 from trunkline.dialects.wire import Json, Object, keys_of, loads, raw, restore, text_of
 from trunkline.errors import GatewayError, invalid_request, unsupported
 from trunkline.v1 import content_pb2
 from trunkline.v1.content_pb2 import Part, Role
-
-Kind: TypeAlias = Literal["text", "media", "tool_call", "tool_result", "reasoning", "refusal", "opaque"] | None
-"""The kinds of part that the contract has."""
 
 SERVER_TOOL: Final = "server_tool_use"
 """The `type` of a call that the provider runs by itself."""
@@ -38,7 +36,7 @@ def decode_blocks(wire: Object, key: str, parts: Any, role: Role.ValueType) -> N
         text = items[0].get("text")
         if type(text) is str:
             del wire.fields[key]
-            parts.add(text=text)
+            parts.add().text = text
             return
     for item in wire.take_objects(key):
         decode_block(item, parts, role)
@@ -49,7 +47,8 @@ def decode_block(wire: Object, parts: Any, role: Role.ValueType) -> None:
     of the provider's own said, is carried verbatim."""
     fields = wire.fields
     if type(fields.get("text")) is str:
-        part = parts.add(text=fields.pop("text"))
+        part = parts.add()
+        part.text = fields.pop("text")
         if fields:
             wire.take("type")
             wire.keep(part.extras, DIALECT)
@@ -193,16 +192,17 @@ def encode_own_reasoning(part: Part) -> dict[str, Json] | None:
 def encode_call(part: Part, to: Writing, path: str) -> dict[str, Json]:
     """Write a tool call. Arguments that are no object, as no API takes them, are put into one."""
     call = part.tool_call
-    arguments = object_text(call.arguments_json)
+    given = call.arguments_json
+    arguments = object_text(given)
     if arguments is None:
-        arguments = {"arguments": call.arguments_json}
+        arguments = {"arguments": given}
         to.lose(f"{path}.tool_calls", LossKind.APPROXIMATED)
     return {"toolUse": {"toolUseId": call.id, "name": call.name, "input": arguments}}
 
 
 def _encode_result(part: Part, to: Writing, path: str) -> dict[str, Json]:
     result = part.tool_result
-    wire: dict[str, Json] = {"toolUseId": result.tool_call_id, "content": list(_contents(result.parts, to, path))}
+    wire: dict[str, Json] = {"toolUseId": result.tool_call_id, "content": _contents(result.parts[:], to, path)}
     if result.failed:
         if to.profile.result_status:
             wire["status"] = "error"
@@ -211,17 +211,22 @@ def _encode_result(part: Part, to: Writing, path: str) -> dict[str, Json]:
     return {"toolResult": wire}
 
 
-def _contents(parts: Iterable[Part], to: Writing, path: str) -> Iterator[Json]:
+def _contents(parts: Sequence[Part], to: Writing, path: str) -> list[Json]:
+    text = bare_text(parts)
+    if text and not text.isspace() and not parts[0].citations:
+        return [{"text": text}]
+    blocks: list[Json] = []
     for part in parts:
         kind = part.WhichOneof("kind")
         if kind == "text" and DIALECT in part.extras and "json" in keys_of(part.extras[DIALECT]):
-            yield {"json": raw(part.text, f"{path}.tool_result")}
+            blocks.append({"json": raw(part.text, f"{path}.tool_result")})
             continue
         block = encode_part(part, kind, to, path)
         if type(block) is dict and "audio" in block:
             raise unsupported(f"`{path}` holds audio in a tool result, which this target cannot read.", path)
         if block is not None:
-            yield block
+            blocks.append(block)
+    return blocks
 
 
 def encode_opaque(part: Part, to: Writing, path: str) -> Json:
@@ -251,7 +256,7 @@ def cache_block(part: Part, kind: Kind, to: Writing) -> dict[str, Json] | None:
     if part.HasField("cache"):
         return encode_cache(part.cache, to)
     if kind == "tool_result":
-        for inner in part.tool_result.parts:
+        for inner in part.tool_result.parts[:]:
             if inner.HasField("cache"):
                 return encode_cache(inner.cache, to)
     return None

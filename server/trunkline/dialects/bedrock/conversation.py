@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
-from typing import Final
+from typing import Any, Final
 
 from trunkline.call import LossKind
 from trunkline.dialects.bedrock.content import cache_block, decode_blocks, encode_part
 from trunkline.dialects.bedrock.dialect import DIALECT
 from trunkline.dialects.bedrock.profile import Writing
 from trunkline.dialects.ids import made_id
+from trunkline.dialects.turn import Kind, Turn, bare_text
 from trunkline.dialects.wire import Json, Object, restore
 from trunkline.errors import invalid_request, unsupported
 from trunkline.v1 import content_pb2
@@ -39,8 +40,8 @@ def decode_system(wire: Object, request: ChatRequest) -> None:
     decode_blocks(wire, "system", message.parts, content_pb2.ROLE_SYSTEM)
 
 
-def decode_turn(wire: Object, request: ChatRequest) -> None:
-    """Read one message: two where it holds tool results and more."""
+def decode_turn(wire: Object, messages: Any) -> None:
+    """Read one message into `messages`, a repeated field: two where it holds tool results and more."""
     word = wire.need_str("role")
     role = ROLES.get(word)
     if role is None:
@@ -48,7 +49,8 @@ def decode_turn(wire: Object, request: ChatRequest) -> None:
             f"`{wire.at('role')}` must be one of {', '.join(f'`{name}`' for name in ROLES)}, not `{word[:64]}`.",
             wire.at("role"),
         )
-    message = request.messages.add(role=role)
+    message = messages.add()
+    message.role = role
     if wire.fields.get("content") is None:
         raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
     decode_blocks(wire, "content", message.parts, role)
@@ -56,15 +58,16 @@ def decode_turn(wire: Object, request: ChatRequest) -> None:
         wire.keep(message.extras, DIALECT)
     if role != content_pb2.ROLE_USER:
         return
-    rest = [part for part in message.parts if part.WhichOneof("kind") != "tool_result"]
-    if len(rest) == len(message.parts):
+    parts = message.parts[:]
+    rest = [part for part in parts if part.WhichOneof("kind") != "tool_result"]
+    if len(rest) == len(parts):
         return
     message.role = content_pb2.ROLE_TOOL
     if rest:
-        results = [part for part in message.parts if part.WhichOneof("kind") == "tool_result"]
+        results = [part for part in parts if part.WhichOneof("kind") == "tool_result"]
         del message.parts[:]
         message.parts.extend(results)
-        request.messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
+        messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
 
 
 class _Turn:
@@ -96,22 +99,25 @@ class Conversation:
         self.tools: dict[str, None] = {}
         """The names of the tools that were called, in order."""
 
-    def add(self, message: Message, path: str) -> None:
-        """Take the next message."""
+    def add(self, turn: Turn, number: int) -> None:
+        """Take the next message, the one of this `number`."""
+        message = turn[0]
         if message.name:
-            self._to.lose(f"{path}.name")
+            self._to.lose(f"messages[{number}].name")
         match message.role:
             case content_pb2.ROLE_SYSTEM | content_pb2.ROLE_DEVELOPER:
-                blocks = self._instructions(message, path)
+                path = f"messages[{number}]"
+                blocks = self._instructions(turn, path)
                 if self._turns or self._waiting:
                     self._waiting.append((path, message, blocks))
                 else:
                     self._system.extend(blocks)
             case content_pb2.ROLE_ASSISTANT:
-                self._place()
-                self._append("assistant", message, path)
+                if self._waiting:
+                    self._place()
+                self._append("assistant", turn, number)
             case _:
-                self._append("user", message, path)
+                self._append("user", turn, number)
 
     def write(self, wire: dict[str, Json]) -> None:
         """Write `system` and `messages`."""
@@ -137,7 +143,7 @@ class Conversation:
             wire["system"] = self._system
         messages: list[Json] = []
         for turn in self._turns:
-            blocks = [*turn.results, *turn.blocks]
+            blocks = turn.results + turn.blocks
             if _has(blocks, "document") and not _has(blocks, "text"):
                 # The API takes no document without a text.
                 blocks.append({"text": _FILLER})
@@ -147,42 +153,56 @@ class Conversation:
             _trim(messages[-1]["content"])
         wire["messages"] = messages
 
-    def _instructions(self, message: Message, path: str) -> list[Json]:
-        for part in message.parts:
-            if part.WhichOneof("kind") not in ("text", "opaque"):
+    def _instructions(self, turn: Turn, path: str) -> list[Json]:
+        _, parts, kinds = turn
+        for kind in kinds:
+            if kind != "text" and kind != "opaque":
                 raise unsupported(f"`{path}` holds more than text, which instructions to this target cannot.", path)
-        return self._blocks(message, path)[1]
+        return self._blocks(parts, kinds, path)[1]
 
-    def _append(self, role: str, message: Message, path: str) -> None:
-        results, blocks = self._blocks(message, path)
-        if not blocks and not results:
-            return
-        turn = self._turns[-1] if self._turns else None
-        if turn is None or turn.role != role:
-            turn = _Turn(role)
-            self._turns.append(turn)
-        # Results come first in their turn, whatever stands beside them.
-        turn.results += results
-        turn.blocks += blocks
+    def _append(self, role: str, said: Turn, number: int) -> None:
+        message, parts, kinds = said
+        text = bare_text(parts)
+        if text and not text.isspace() and not parts[0].citations:
+            turn = self._turn(role)
+            turn.blocks.append({"text": text})
+        else:
+            results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
+            if not blocks and not results:
+                return
+            turn = self._turn(role)
+            # Results come first in their turn, whatever stands beside them.
+            turn.results += results
+            turn.blocks += blocks
         if message.extras:
             restore(turn.message, message.extras, DIALECT)
 
-    def _blocks(self, message: Message, path: str) -> tuple[list[Json], list[Json]]:
+    def _turn(self, role: str) -> _Turn:
+        """The turn that goes on: the last one, or a new one."""
+        turns = self._turns
+        if not turns or turns[-1].role != role:
+            turns.append(_Turn(role))
+        return turns[-1]
+
+    def _blocks(self, parts: list[Part], kinds: list[Kind], path: str) -> tuple[list[Json], list[Json]]:
         """The tool results of a message, and its other blocks; each with the mark that stands behind it."""
         results: list[Json] = []
         blocks: list[Json] = []
-        for part in message.parts:
-            kind = part.WhichOneof("kind")
+        for index, part in enumerate(parts):
+            kind = kinds[index]
             block = encode_part(part, kind, self._to, path)
             place = results if kind == "tool_result" else blocks
             if block is not None:
                 if kind == "tool_result":
-                    block["toolResult"]["toolUseId"] = self._result_id(part)
-                    if part.tool_result.name:
-                        self.tools.setdefault(part.tool_result.name)
+                    inner, name = block["toolResult"], part.tool_result.name
+                    inner["toolUseId"] = _legal(inner["toolUseId"]) if inner["toolUseId"] else self._result_id(name)
+                    if name:
+                        self.tools.setdefault(name)
                 elif kind == "tool_call":
-                    block["toolUse"]["toolUseId"] = self._call_id(part, path, len(blocks))
-                    self.tools.setdefault(part.tool_call.name)
+                    inner, name = block["toolUse"], part.tool_call.name
+                    given = inner["toolUseId"]
+                    inner["toolUseId"] = _legal(given) if given else self._call_id(name, path, len(blocks))
+                    self.tools.setdefault(name)
                 place.append(block)
             mark = cache_block(part, kind, self._to)
             # What marks a blank text marks what is in front of it.
@@ -190,20 +210,16 @@ class Conversation:
                 place.append(mark)
         return results, blocks
 
-    def _call_id(self, part: Part, path: str, place: int) -> str:
-        call = part.tool_call
-        if call.id:
-            return _legal(call.id)
+    def _call_id(self, name: str, path: str, place: int) -> str:
+        """An id for a call that has none."""
         made = made_id("tooluse_", f"{path}/{place}")
-        self._unnamed[call.name].append(made)
+        self._unnamed[name].append(made)
         return made
 
-    def _result_id(self, part: Part) -> str:
-        result = part.tool_result
-        if result.tool_call_id:
-            return _legal(result.tool_call_id)
-        calls = self._unnamed[result.name]
-        return calls.popleft() if calls else made_id("tooluse_", result.name)
+    def _result_id(self, name: str) -> str:
+        """The id of the call that a result without one is for."""
+        calls = self._unnamed[name]
+        return calls.popleft() if calls else made_id("tooluse_", name)
 
     def _place(self) -> None:
         """Put the instructions that wait behind the last turn, or to the first ones."""

@@ -31,8 +31,9 @@ def decode_request(wire: Object) -> ChatRequest:
     if wire.fields.get("messages") is None:
         raise invalid_request("`messages` is required.", "messages")
     decode_system(wire, request)
+    messages = request.messages
     for item in wire.take_objects("messages"):
-        decode_turn(item, request)
+        decode_turn(item, messages)
     decode_tools(wire, request)
     decode_reasoning(wire, request)
     _decode_format(wire, request)
@@ -96,8 +97,8 @@ def encode_request(
     foreign_losses(request, turns, DIALECT, to.losses)
     wire: dict[str, Json] = {}
     conversation = Conversation(to)
-    for index, message in enumerate(request.messages):
-        conversation.add(message, f"messages[{index}]")
+    for number, turn in enumerate(turns):
+        conversation.add(turn, number)
     conversation.write(wire)
     encode_tools(request, conversation.tools, wire, to)
     thinks = encode_reasoning(request, wire, to)

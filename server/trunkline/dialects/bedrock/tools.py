@@ -30,10 +30,11 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
     config = wire.take_object("toolConfig")
     if config is None:
         return
+    tools = request.tools
     for item in config.take_objects("tools"):
-        if "cachePoint" in item.fields and take_cache(item.fields, request.tools[-1] if request.tools else None):
+        if "cachePoint" in item.fields and take_cache(item.fields, tools[-1] if tools else None):
             continue
-        tool = request.tools.add()
+        tool = tools.add()
         if type(item.fields.get("toolSpec")) is dict:
             _decode_tool(item, tool)
         else:
@@ -51,12 +52,16 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
 
 
 def _decode_tool(wire: Object, tool: Tool) -> None:
+    if _decode_plain(wire.fields, tool):
+        return
     inner = wire.take_object("toolSpec")
     if inner is None:
         return
     function = tool.function
     function.name = inner.need_str("name")
-    function.description = inner.take_str("description") or ""
+    description = inner.take_str("description")
+    if description:
+        function.description = description
     schema = inner.take_object("inputSchema")
     if schema is not None and type(schema.fields.get("json")) is dict:
         function.parameters_json = text_of(schema.take("json"))
@@ -66,14 +71,28 @@ def _decode_tool(wire: Object, tool: Tool) -> None:
     wire.keep(tool.extras, DIALECT)
 
 
+def _decode_plain(fields: dict[str, Json], tool: Tool) -> bool:
+    """Read a tool that holds nothing but its name, description and schema, as most do. Tells whether this was one."""
+    inner = fields["toolSpec"]
+    schema = inner.get("inputSchema")
+    if not (len(fields) == 1 and len(inner) == 3 and type(schema) is dict and len(schema) == 1):
+        return False
+    name, description, parameters = inner.get("name"), inner.get("description"), schema.get("json")
+    if not (type(name) is str and type(description) is str and type(parameters) is dict):
+        return False
+    function = tool.function
+    function.name, function.description, function.parameters_json = name, description, text_of(parameters)
+    return True
+
+
 def encode_tools(request: ChatRequest, called: Iterable[str], wire: dict[str, Json], to: Writing) -> None:
     """Write the tools and the choice among them. A tool that another provider runs is left out, and noted.
 
     The API takes no calls without tools: where the caller has none any more, those that were `called` stand for them.
     """
     tools: list[Json] = []
-    for index, tool in enumerate(request.tools):
-        block = _encode_tool(tool, to, f"tools[{index}]")
+    for number, tool in enumerate(request.tools[:]):
+        block = _encode_tool(tool, to, f"tools[{number}]")
         if block is not None:
             tools.append(block)
             mark = _mark(tool, to)
@@ -116,13 +135,14 @@ def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
         return msgspec.Raw(tool.native.json.encode())
     function = tool.function
     spec: dict[str, Json] = {"name": function.name}
-    if function.description:
-        spec["description"] = function.description
+    description, parameters = function.description, function.parameters_json
+    if description:
+        spec["description"] = description
     schema: Json
-    if function.strict or not has_type(function.parameters_json):
-        schema = _schema(function.parameters_json, path)
+    if function.strict or not has_type(parameters):
+        schema = _schema(parameters, path)
     else:
-        schema = msgspec.Raw(function.parameters_json.encode())
+        schema = msgspec.Raw(parameters.encode())
     if function.strict:
         fitted, changed = fit_schema(schema)
         if changed or not to.profile.structured:

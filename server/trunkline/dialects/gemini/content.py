@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
 from trunkline.call import LossKind
@@ -11,10 +12,10 @@ from trunkline.dialects.gemini.names import DIALECT, block_name, camel
 from trunkline.dialects.gemini.partial import patched
 from trunkline.dialects.gemini.profile import Writing
 from trunkline.dialects.gemini.results import decode_result, encode_result
+from trunkline.dialects.turn import Kind, Turn, bare_text
 from trunkline.dialects.wire import Json, Object, loads, raw, restore, text_of
 from trunkline.errors import GatewayError, invalid_request, unsupported
 from trunkline.v1 import content_pb2
-from trunkline.v1.chat_pb2 import ChatRequest
 from trunkline.v1.content_pb2 import Message, Part, Role, ToolCall
 
 _ROLES: Final[dict[str, Role.ValueType]] = {
@@ -22,6 +23,8 @@ _ROLES: Final[dict[str, Role.ValueType]] = {
     "function": content_pb2.ROLE_USER,
     "model": content_pb2.ROLE_ASSISTANT,
 }
+
+_INSTRUCTIONS: Final = (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER)
 
 _UNSIGNED: Final = "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv"
 """The signature by which Google lets pass a call that another model made (its guide to thought signatures)."""
@@ -52,30 +55,49 @@ def decode_content(wire: Object, message: Message, position: int, calls: Calls) 
     if role not in _ROLES:
         raise invalid_request(f"`{wire.at('role')}` must be `user` or `model`, not `{role[:64]}`.", wire.at("role"))
     message.role = _ROLES[role]
+    parts = message.parts
+    text = _only_text(wire.fields.get("parts"))
+    if text is not None:
+        parts.add().text = text
+        del wire.fields["parts"]
+        if wire.fields:
+            wire.keep(message.extras, DIALECT)
+        return
     for item in take_parts(wire):
         fields = item.fields
         if len(fields) == 1 and type(fields.get("text")) is str:
-            message.parts.add().text = fields["text"]
+            parts.add().text = fields["text"]
             continue
         camel(fields)
         if not fields:
             continue
-        part = message.parts.add()
+        part = parts.add()
         result = item.take_object("functionResponse") if "functionResponse" in fields else None
         if result is None:
             decode_part(item, part)
-            if part.WhichOneof("kind") == "tool_call":
+            if part.HasField("tool_call"):
                 call = part.tool_call
-                call.id = call.id or invent("request", position, len(message.parts), call.name)
+                if not call.id:
+                    call.id = invent("request", position, len(parts), call.name)
                 calls.add(call)
         else:
-            camel(result.fields)
             message.role = content_pb2.ROLE_TOOL
+            camel(result.fields)
             call_id = result.take_str("id") or ""
-            decode_result(result, part.tool_result)
-            part.tool_result.tool_call_id = calls.answer(call_id, part.tool_result.name)
+            answered = part.tool_result
+            decode_result(result, answered)
+            answered.tool_call_id = calls.answer(call_id, answered.name)
             item.keep(part.extras, DIALECT)
-    wire.keep(message.extras, DIALECT)
+    if wire.fields:
+        wire.keep(message.extras, DIALECT)
+
+
+def _only_text(items: Json) -> str | None:
+    """The text that is all there is in `items`, as in most contents; None otherwise."""
+    if type(items) is list and len(items) == 1 and type(items[0]) is dict and len(items[0]) == 1:
+        text = items[0].get("text")
+        return text if type(text) is str else None
+    return None
 
 
 def take_parts(wire: Object) -> list[Object]:
@@ -88,6 +110,8 @@ def take_parts(wire: Object) -> list[Object]:
 def decode_part(wire: Object, part: Part) -> None:
     """Read one part, its names in camel case. A kind that the contract has none for is carried verbatim."""
     fields = wire.fields
+    if _decode_plain_call(fields, part):
+        return
     text = wire.take_str("text")
     if text is not None:
         if fields.get("thought") is True:
@@ -114,9 +138,24 @@ def decode_part(wire: Object, part: Part) -> None:
     wire.keep(part.extras, DIALECT)
 
 
+def _decode_plain_call(fields: dict[str, Json], part: Part) -> bool:
+    """Read a call that holds nothing but what every call does, as nearly all do. Tells whether this was one."""
+    inner = fields.get("functionCall")
+    if not (type(inner) is dict and len(fields) == 1):
+        return False
+    call_id, name, args = inner.get("id", ""), inner.get("name"), inner.get("args")
+    if not (type(call_id) is str and type(name) is str and type(args) is dict and len(inner) == 2 + ("id" in inner)):
+        return False
+    call = part.tool_call
+    call.id, call.name, call.arguments_json = call_id, name, text_of(args)
+    return True
+
+
 def _decode_call(wire: Object, call: ToolCall) -> None:
     camel(wire.fields)
-    call.id = wire.take_str("id") or ""
+    call_id = wire.take_str("id")
+    if call_id:
+        call.id = call_id
     call.name = wire.need_str("name")
     args = wire.take("args")
     pieces = wire.take_list("partialArgs")
@@ -126,7 +165,7 @@ def _decode_call(wire: Object, call: ToolCall) -> None:
     call.arguments_json = text_of(args) if isinstance(args, dict) else "{}"
 
 
-def encode_contents(request: ChatRequest, to: Writing) -> tuple[list[Json], list[Json]]:
+def encode_contents(turns: Iterable[Turn], to: Writing) -> tuple[list[Json], list[Json]]:
     """The parts of the system instruction, and the contents.
 
     System and developer messages all go to the system instruction, in their order, as Gemini has no other place for
@@ -139,25 +178,23 @@ def encode_contents(request: ChatRequest, to: Writing) -> tuple[list[Json], list
     names: dict[str, str] = {}
     beside: list[Json] = []
     answering = False
-    for index, message in enumerate(request.messages):
-        path = f"messages[{index}]"
-        if message.role in (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER):
+    for number, (message, said, kinds) in enumerate(turns):
+        role = message.role
+        if role in _INSTRUCTIONS:
             if contents:
-                to.lose(f"{path}.role", LossKind.APPROXIMATED)
-            system.extend(_encode_system(message, to, path))
+                to.lose(f"messages[{number}].role", LossKind.APPROXIMATED)
+            system.extend(_encode_system(said, kinds, to, f"messages[{number}]"))
             continue
         if message.name:
-            to.lose(f"{path}.name")
-        parts: list[Json] = []
+            to.lose(f"messages[{number}].name")
         moved: list[Json] = []
-        for place, part in enumerate(message.parts):
-            if part.text and not part.extras and not part.HasField("cache"):
-                parts.append({"text": part.text})
-            else:
-                _encode_part(part, parts, moved, names, to, path, place)
-        results = message.role == content_pb2.ROLE_TOOL and all(
-            part.WhichOneof("kind") == "tool_result" for part in message.parts
-        )
+        text = bare_text(said)
+        parts: list[Json] = [{"text": text}] if text else []
+        if not text:
+            path = f"messages[{number}]"
+            for place, part in enumerate(said):
+                _encode_part(part, kinds[place], parts, moved, names, to, path, place)
+        results = role == content_pb2.ROLE_TOOL and all(kind == "tool_result" for kind in kinds)
         if not (results and answering) and beside:
             contents[-1]["parts"].extend(beside)
             beside = []
@@ -165,7 +202,7 @@ def encode_contents(request: ChatRequest, to: Writing) -> tuple[list[Json], list
             if results and answering:
                 contents[-1]["parts"].extend(parts)
             else:
-                contents.append(_encode_turn(message, parts, to))
+                contents.append(_encode_turn(message, role, parts, to))
             answering = results
         beside.extend(moved)
     if beside:
@@ -175,8 +212,8 @@ def encode_contents(request: ChatRequest, to: Writing) -> tuple[list[Json], list
     return system, contents
 
 
-def _encode_turn(message: Message, parts: list[Json], to: Writing) -> dict[str, Json]:
-    if message.role != content_pb2.ROLE_ASSISTANT:
+def _encode_turn(message: Message, role: Role.ValueType, parts: list[Json], to: Writing) -> dict[str, Json]:
+    if role != content_pb2.ROLE_ASSISTANT:
         turn: dict[str, Json] = {"role": "user", "parts": parts}
     else:
         turn = {"role": "model", "parts": parts}
@@ -185,14 +222,15 @@ def _encode_turn(message: Message, parts: list[Json], to: Writing) -> dict[str, 
                 if type(part) is dict and "functionCall" in part:
                     part.setdefault("thoughtSignature", _UNSIGNED)
                     break
-    restore(turn, message.extras, DIALECT)
+    if message.extras:
+        restore(turn, message.extras, DIALECT)
     return turn
 
 
-def _encode_system(message: Message, to: Writing, path: str) -> list[Json]:
+def _encode_system(said: Sequence[Part], kinds: Sequence[Kind], to: Writing, path: str) -> list[Json]:
     parts: list[Json] = []
-    for part in message.parts:
-        if part.WhichOneof("kind") != "text":
+    for index, part in enumerate(said):
+        if kinds[index] != "text":
             raise unsupported(f"`{path}` holds what is no text, which this target takes no instruction by.", path)
         if part.HasField("cache"):
             to.lose("cache_control")
@@ -204,30 +242,40 @@ def _encode_system(message: Message, to: Writing, path: str) -> list[Json]:
 
 
 def _encode_part(
-    part: Part, parts: list[Json], moved: list[Json], names: dict[str, str], to: Writing, path: str, place: int
+    part: Part,
+    kind: Kind,
+    parts: list[Json],
+    moved: list[Json],
+    names: dict[str, str],
+    to: Writing,
+    path: str,
+    place: int,
 ) -> None:
-    """Write one part into `parts`, where Gemini can read it; what must stand behind the results, into `moved`."""
-    kind = part.WhichOneof("kind")
+    """Write one part, of `kind`, into `parts`, where Gemini can read it; what must stand behind the results, into
+    `moved`."""
     wire: dict[str, Json]
     match kind:
         case "text":
-            if not part.text and DIALECT not in part.extras:
+            text = part.text
+            if not text and DIALECT not in part.extras:
                 return
-            wire = {"text": part.text}
+            wire = {"text": text}
         case "media":
             wire = encode_media(part.media, f"{path}.parts[{place}]")
         case "refusal":
             wire = {"text": part.refusal}
         case "tool_call":
-            names[part.tool_call.id] = part.tool_call.name
-            wire = {"functionCall": encode_call(part.tool_call, to, path)}
+            call = part.tool_call
+            names[call.id] = call.name
+            wire = {"functionCall": encode_call(call, to, path)}
         case "tool_result":
             result = part.tool_result
-            name = result.name or names.get(result.tool_call_id, "")
+            call_id = result.tool_call_id
+            name = result.name or names.get(call_id, "")
             response, media = encode_result(result, name, media=to.profile.media_results, path=path)
             moved.extend(media)
-            if result.tool_call_id and not is_invented(result.tool_call_id):
-                response = {"id": result.tool_call_id, **response}
+            if call_id and not is_invented(call_id):
+                response = {"id": call_id, **response}
             wire = {"functionResponse": response}
         case "reasoning":
             if DIALECT not in part.extras:
@@ -245,24 +293,27 @@ def _encode_part(
             assert_never(kind)
     if part.HasField("cache"):
         to.lose("cache_control")
-    restore(wire, part.extras, DIALECT)
+    if part.extras:
+        restore(wire, part.extras, DIALECT)
     parts.append(wire)
 
 
 def encode_call(call: ToolCall, to: Writing | None = None, path: str = "") -> dict[str, Json]:
     """A `functionCall`. Its arguments are an object: Gemini takes nothing else, not even what a model wrote in broken
     JSON, which becomes its only argument, reported as approximated."""
+    given = call.arguments_json
     args: Json = {}
-    if call.arguments_json not in ("", "{}"):
+    if given not in ("", "{}"):
         try:
-            args = loads(call.arguments_json)
+            args = loads(given)
         except GatewayError:
             args = None
         if not isinstance(args, dict):
-            args = {"arguments": call.arguments_json}
+            args = {"arguments": given}
             if to is not None:
                 to.lose(f"{path}.tool_calls", LossKind.APPROXIMATED)
     wire: dict[str, Json] = {"name": call.name, "args": args}
-    if call.id and not is_invented(call.id):
-        wire["id"] = call.id
+    call_id = call.id
+    if call_id and not is_invented(call_id):
+        wire["id"] = call_id
     return wire

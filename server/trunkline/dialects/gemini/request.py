@@ -35,8 +35,9 @@ def decode_request(wire: Object, model: str = "") -> ChatRequest:
     if isinstance(wire.fields["contents"], dict):
         wire.fields["contents"] = [wire.fields["contents"]]
     calls = Calls()
+    messages = request.messages
     for position, item in enumerate(wire.take_objects("contents")):
-        decode_content(item, request.messages.add(), position, calls)
+        decode_content(item, messages.add(), position, calls)
     decode_tools(wire, request)
     decode_choice(wire, request)
     config = wire.take_object("generationConfig")
@@ -77,7 +78,7 @@ def encode_request(
     to = Writing(profile, [] if losses is None else losses)
     turns = turns_of(request)
     foreign_losses(request, turns, DIALECT, to.losses)
-    system, contents = encode_contents(request, to)
+    system, contents = encode_contents(turns, to)
     wire: dict[str, Json] = {"contents": contents}
     if system:
         wire["systemInstruction"] = {"parts": system}

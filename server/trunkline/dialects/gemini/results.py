@@ -19,17 +19,11 @@ _ERROR: Final = "error"
 def decode_result(wire: Object, result: ToolResult) -> None:
     """Read a `functionResponse`, but for its id. An object with other keys than Google's own is JSON text."""
     result.name = wire.need_str("name")
-    response = wire.take_object("response")
-    fields = response.fields if response is not None else {}
+    fields = wire.take_dict("response") or {}
     text, failed = _plain(fields)
-    if text is not None:
-        result.failed = failed
-        result.parts.add().text = text
-    else:
-        result.parts.add().text = text_of(fields)
-    if response is not None:
-        response.fields = {}
-        wire.take("response")
+    if failed:
+        result.failed = True
+    result.parts.add().text = text_of(fields) if text is None else text
     for item in wire.take_objects("parts"):
         camel(item.fields)
         _decode_media(item, result.parts.add())

@@ -32,23 +32,28 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
 
 
 def _decode_function(wire: Object, tool: Tool) -> None:
-    camel(wire.fields)
-    tool.function.name = wire.need_str("name")
-    tool.function.description = wire.take_str("description") or ""
-    if isinstance(wire.fields.get("parametersJsonSchema"), dict):
-        tool.function.parameters_json = text_of(wire.take("parametersJsonSchema"))
-    elif isinstance(wire.fields.get("parameters"), dict):
-        tool.function.parameters_json = text_of(to_json_schema(wire.take("parameters")))
+    fields = wire.fields
+    camel(fields)
+    function = tool.function
+    function.name = wire.need_str("name")
+    description = wire.take_str("description")
+    if description:
+        function.description = description
+    if type(fields.get("parametersJsonSchema")) is dict:
+        function.parameters_json = text_of(fields.pop("parametersJsonSchema"))
     else:
-        wire.take_object("parameters")
-    wire.keep(tool.extras, DIALECT)
+        parameters = wire.take_dict("parameters")
+        if parameters is not None:
+            function.parameters_json = text_of(to_json_schema(parameters))
+    if fields:
+        wire.keep(tool.extras, DIALECT)
 
 
 def encode_tools(request: ChatRequest, to: Writing) -> list[Json]:
     """Write `tools`. All functions are in one tool, as Google takes several tools only where it runs them."""
     wires: list[Json] = []
     functions: list[Json] = []
-    for index, tool in enumerate(request.tools):
+    for index, tool in enumerate(request.tools[:]):
         if tool.WhichOneof("kind") == "native":
             if tool.native.dialect == DIALECT:
                 wires.append(raw(tool.native.json, f"tools[{index}].native.json"))
@@ -57,22 +62,24 @@ def encode_tools(request: ChatRequest, to: Writing) -> list[Json]:
             continue
         if not functions:
             wires.append({"functionDeclarations": functions})
-        functions.append(_encode_function(tool, to, f"tools[{index}].function"))
+        functions.append(_encode_function(tool, to, index))
     return wires
 
 
-def _encode_function(tool: Tool, to: Writing, path: str) -> dict[str, Json]:
+def _encode_function(tool: Tool, to: Writing, index: int) -> dict[str, Json]:
     function = tool.function
     # Gemini 2 wants a description, if an empty one.
     wire: dict[str, Json] = {"name": function.name, "description": function.description}
-    if function.parameters_json:
-        schema = to_google(function.parameters_json, f"{path}.parameters_json", ordered=False)
+    parameters = function.parameters_json
+    if parameters:
+        schema = to_google(parameters, f"tools[{index}].function.parameters_json", ordered=False)
         wire["parameters" if schema.is_google else "parametersJsonSchema"] = schema.text
     if function.strict:
-        to.lose(f"{path}.strict")
+        to.lose(f"tools[{index}].function.strict")
     if tool.HasField("cache"):
         to.lose("cache_control")
-    restore(wire, tool.extras, DIALECT)
+    if tool.extras:
+        restore(wire, tool.extras, DIALECT)
     return wire
 
 
@@ -103,7 +110,7 @@ def encode_choice(request: ChatRequest, wire: dict[str, Json], to: Writing) -> N
     if request.HasField("parallel_tool_calls") and not request.parallel_tool_calls:
         to.lose("parallel_tool_calls")
     choice = request.tool_choice
-    if not any(tool.WhichOneof("kind") == "function" for tool in request.tools):
+    if not any(tool.WhichOneof("kind") == "function" for tool in request.tools[:]):
         return
     if choice.WhichOneof("choice") == "name":
         config: dict[str, Json] = {"mode": "ANY", "allowedFunctionNames": [choice.name]}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from trunkline.dialects.openai.logprobs import decode_logprobs
 from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own, restore_item
 from trunkline.dialects.responses.media import KINDS, decode_media, encode_media, sort_of
 from trunkline.dialects.responses.writing import Writing
+from trunkline.dialects.turn import bare_text
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import unsupported
 from trunkline.v1.content_pb2 import Citation, Part, TokenLogprob
@@ -36,7 +37,10 @@ def decode_content(wire: Object, parts: Any, item: Json = ...) -> None:
 def decode_said(wire: Object, parts: Any, item: Json = ...) -> None:
     """Read the content of a message of the assistant's: its blocks are told apart from the items around it."""
     begin = len(parts)
+    said = type(wire.fields.get("content")) is str
     decode_content(wire, parts, item)
+    if said:
+        return
     for index in range(begin, len(parts)):
         part = parts[index]
         if part.WhichOneof("kind") == "opaque" and ITEM not in own(part.extras):
@@ -136,8 +140,11 @@ def encode_output(part: Part) -> dict[str, Json]:
     return wire
 
 
-def encode_input(parts: Iterable[Part], to: Writing, path: str) -> Json:
+def encode_input(parts: Sequence[Part], to: Writing, path: str) -> Json:
     """Write what a user, an operator or a tool says: a bare text where that is all, an array otherwise."""
+    text = bare_text(parts)
+    if text:
+        return text
     wires = [wire for index, part in enumerate(parts) for wire in _encode_part(part, to, f"{path}.parts[{index}]")]
     if len(wires) == 1 and wires[0].keys() == {"type", "text"} and wires[0]["type"] == "input_text":
         return wires[0]["text"]

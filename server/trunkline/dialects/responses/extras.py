@@ -17,7 +17,7 @@ DIALECT: Final = "responses"
 ITEM: Final = "item"
 """The key of what an item tells of itself."""
 
-_ITEM_KEYS: Final = ("id", "status", "phase", "namespace", "caller", "created_by", "agent")
+_ITEM_KEYS: Final = frozenset({"id", "status", "phase", "namespace", "caller", "created_by", "agent"})
 """What an item may tell of itself."""
 
 
@@ -25,16 +25,17 @@ def take_item(wire: Object) -> dict[str, Json]:
     """Take out of an item what it tells of itself."""
     fields = wire.fields
     item: dict[str, Json] = {}
-    for key in _ITEM_KEYS:
-        if key in fields:
-            value = fields.pop(key)
-            if value is not None:
-                item[key] = value
+    for key in [key for key in fields if key in _ITEM_KEYS]:
+        value = fields.pop(key)
+        if value is not None:
+            item[key] = value
     return item
 
 
 def keep(wire: Object, extras: MutableMapping[str, str], item: Json = ...) -> None:
     """Put what nobody took out of `wire` into `extras`, and `item` where it is given; what is null counts as absent."""
+    if item is ... and not wire.fields:
+        return
     rest = wire.rest()
     kept = {key: value for key, value in rest.items() if value is not None} if rest else {}
     if item is not ...:

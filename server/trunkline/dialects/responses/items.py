@@ -12,10 +12,11 @@ from trunkline.dialects.responses.reasoning import encode_reasoning
 from trunkline.dialects.responses.tools import short_name
 from trunkline.dialects.responses.turns import CALLS, RESULTS
 from trunkline.dialects.responses.writing import Writing
+from trunkline.dialects.turn import Turn, bare_text
 from trunkline.dialects.wire import Json
 from trunkline.errors import unsupported
 from trunkline.v1 import content_pb2
-from trunkline.v1.content_pb2 import Message, Part
+from trunkline.v1.content_pb2 import Part
 
 _NAMES: Final[dict[int, str]] = {
     content_pb2.ROLE_SYSTEM: "system",
@@ -28,25 +29,30 @@ _MESSAGE: Final = frozenset({"text", "refusal"})
 """The kinds of part that stand in a message of the assistant."""
 
 
-def encode_messages(messages: Sequence[Message], to: Writing, begin: int = 0) -> list[Json]:
+def encode_messages(turns: Sequence[Turn], to: Writing, begin: int = 0) -> list[Json]:
     """Write the conversation, from the message `begin` on."""
     items: list[Json] = []
-    for index in range(begin, len(messages)):
-        message = messages[index]
-        path = f"messages[{index}]"
+    for number in range(begin, len(turns)):
+        turn = turns[number]
+        message, parts, _ = turn
         if message.name:
-            to.lose(f"{path}.name")
+            to.lose(f"messages[{number}].name")
         if message.role == content_pb2.ROLE_ASSISTANT:
-            _encode_assistant(message, items, to, path)
+            text = bare_text(parts)
+            if text and not parts[0].citations and not parts[0].logprobs:
+                items.append({"role": "assistant", "content": text})
+            else:
+                _encode_assistant(turn, items, to, f"messages[{number}]")
         else:
-            _encode_turn(message, items, to, path)
+            _encode_turn(turn, items, to, f"messages[{number}]")
     return items
 
 
-def _encode_turn(message: Message, items: list[Json], to: Writing, path: str) -> None:
+def _encode_turn(turn: Turn, items: list[Json], to: Writing, path: str) -> None:
+    message, parts, kinds = turn
     said: list[Part] = []
-    for index, part in enumerate(message.parts):
-        kind = part.WhichOneof("kind")
+    for index, part in enumerate(parts):
+        kind = kinds[index]
         if kind == "tool_result":
             items.append(_encode_result(part, to, path))
         elif kind == "opaque" and message.role == content_pb2.ROLE_TOOL:
@@ -74,18 +80,19 @@ def _encode_result(part: Part, to: Writing, path: str) -> dict[str, Json]:
     kind = RESULTS[1] if given in to.custom else RESULTS[0]
     if result.failed:
         to.lose(f"{path}.is_error")
-    wire: dict[str, Json] = {"type": kind, "call_id": given, "output": encode_input(result.parts, to, path) or ""}
+    wire: dict[str, Json] = {"type": kind, "call_id": given, "output": encode_input(result.parts[:], to, path) or ""}
     if part.extras:
         wire.update(restore_item(wire, part.extras))
     return wire
 
 
-def _encode_assistant(message: Message, items: list[Json], to: Writing, path: str) -> None:
+def _encode_assistant(turn: Turn, items: list[Json], to: Writing, path: str) -> None:
+    _, parts, kinds = turn
     open_message: dict[str, Json] | None = None
     messages: list[dict[str, Json]] = []
-    for index, part in enumerate(message.parts):
-        kind = part.WhichOneof("kind")
-        kept = own(part.extras) if DIALECT in part.extras else {}
+    for index, part in enumerate(parts):
+        kind = kinds[index]
+        kept = own(part.extras) if part.extras else {}
         item = kept.get(ITEM)
         if kind in _MESSAGE or (kind == "opaque" and ITEM in kept):
             if open_message is None or item is not None:

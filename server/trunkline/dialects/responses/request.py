@@ -139,10 +139,10 @@ def encode_request(request: ChatRequest, losses: list[Loss] | None = None) -> di
     foreign_losses(request, turns, DIALECT, to.losses)
     wire: dict[str, Json] = {"model": request.model}
     begin = 0
-    if request.messages and _is_instructions(request.messages[0]):
-        wire["instructions"] = request.messages[0].parts[0].text
+    if turns and _is_instructions(turns[0][0]):
+        wire["instructions"] = turns[0][1][0].text
         begin = 1
-    wire["input"] = encode_messages(request.messages, to, begin)
+    wire["input"] = encode_messages(turns, to, begin)
     tools = encode_tools(request.tools, to)
     if tools:
         wire["tools"] = tools

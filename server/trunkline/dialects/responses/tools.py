@@ -6,7 +6,7 @@ other providers can offer it; the namespace is put together again on the way bac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own
@@ -45,7 +45,7 @@ def namespaces(tools: Iterable[Tool]) -> dict[str, str]:
 
 
 def _namespace(tool: Tool) -> dict[str, Json] | None:
-    if DIALECT not in tool.extras:
+    if not tool.extras:
         return None
     item = own(tool.extras).get(ITEM)
     namespace = item.get("namespace") if isinstance(item, dict) else None
@@ -54,10 +54,11 @@ def _namespace(tool: Tool) -> dict[str, Json] | None:
 
 def decode_tools(wire: Object, request: ChatRequest) -> None:
     """Read `tools`."""
+    tools = request.tools
     for tool in wire.take_objects("tools"):
         kind = tool.fields.get("type")
         if kind == "function":
-            _decode_function(tool, request.tools.add(), {})
+            _decode_function(tool, tools.add(), {})
         elif kind == "namespace" and _is_plain(tool.fields):
             name = tool.need_str("name")
             inner = list(tool.take_objects("tools"))
@@ -85,26 +86,29 @@ def _is_plain(namespace: Mapping[str, Json]) -> bool:
 
 def _decode_function(wire: Object, tool: Tool, item: dict[str, Json]) -> None:
     wire.take("type")
-    tool.function.name = wire.need_str("name")
-    tool.function.description = wire.take_str("description") or ""
-    parameters = wire.take_object("parameters")
+    function = tool.function
+    function.name = wire.need_str("name")
+    description = wire.take_str("description")
+    if description:
+        function.description = description
+    parameters = wire.take_dict("parameters")
     if parameters is not None:
-        tool.function.parameters_json = text_of(parameters.fields)
-        parameters.fields = {}
+        function.parameters_json = text_of(parameters)
     strict = wire.take_bool("strict")
     if strict is None:
         # Where it is absent the API decides by itself, which is not what the other formats mean by it.
         item = {**item, "strict": None}
     else:
-        tool.function.strict = strict
-    keep(wire, tool.extras, item or ...)
+        function.strict = strict
+    if item or wire.fields:
+        keep(wire, tool.extras, item or ...)
 
 
-def encode_tools(tools: Iterable[Tool], to: Writing) -> list[Json]:
+def encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
     """Write `tools`. A tool that another provider runs is left out, and noted."""
     wires: list[Json] = []
     last: dict[str, Json] | None = None
-    for index, tool in enumerate(tools):
+    for index, tool in enumerate(tools[:]):
         if tool.HasField("cache"):
             to.lose("cache_control")
         if tool.WhichOneof("kind") == "native":
@@ -117,7 +121,7 @@ def encode_tools(tools: Iterable[Tool], to: Writing) -> list[Json]:
             last = None
             continue
         namespace = _namespace(tool)
-        wire = _encode_function(tool, f"tools[{index}]")
+        wire = _encode_function(tool, index)
         if namespace is None:
             wires.append(wire)
         else:
@@ -129,14 +133,15 @@ def encode_tools(tools: Iterable[Tool], to: Writing) -> list[Json]:
     return wires
 
 
-def _encode_function(tool: Tool, path: str) -> dict[str, Json]:
+def _encode_function(tool: Tool, index: int) -> dict[str, Json]:
     function = tool.function
     wire: dict[str, Json] = {"type": "function", "name": function.name}
-    if function.description:
-        wire["description"] = function.description
+    description, parameters = function.description, function.parameters_json
+    if description:
+        wire["description"] = description
     wire["parameters"] = (
-        raw(function.parameters_json, f"{path}.function.parameters_json")
-        if function.parameters_json
+        raw(parameters, "tools[%d].function.parameters_json", index)
+        if parameters
         else {"type": "object", "properties": {}}
     )
     kept = own(tool.extras) if tool.extras else {}
@@ -145,7 +150,7 @@ def _encode_function(tool: Tool, path: str) -> dict[str, Json]:
         wire["strict"] = function.strict
     elif not (isinstance(item, dict) and "strict" in item):
         wire["strict"] = False
-    return {**kept, **wire}
+    return {**kept, **wire} if kept else wire
 
 
 def decode_choice(wire: Object, request: ChatRequest) -> None:

@@ -42,6 +42,8 @@ class Turns:
 
     def __init__(self, request: ChatRequest, *, stateful: bool) -> None:
         self._messages = request.messages
+        self._open: Message | None = None
+        """The turn of the assistant that is being read."""
         self._stateful = stateful
         self._calls: set[str] = set()
         self._after_message = False
@@ -81,9 +83,14 @@ class Turns:
 
     def _assistant(self) -> Message:
         """The turn of the assistant that is being read: the last one, or a new one."""
-        if self._messages and self._messages[-1].role == content_pb2.ROLE_ASSISTANT:
-            return self._messages[-1]
-        return self._messages.add(role=content_pb2.ROLE_ASSISTANT)
+        if self._open is None:
+            self._open = self._add(content_pb2.ROLE_ASSISTANT)
+        return self._open
+
+    def _add(self, role: Role.ValueType) -> Message:
+        message = self._messages.add()
+        message.role = role
+        return message
 
     def _message(self, wire: Object) -> None:
         word = wire.need_str("role")
@@ -103,7 +110,8 @@ class Turns:
             decode_said(wire, message.parts, item if item or adjacent else ...)
             self._after_message = True
             return
-        message = self._messages.add(role=role)
+        message = self._add(role)
+        self._open = None
         self._after_message = False
         decode_content(wire, message.parts)
         if not message.parts:
@@ -115,14 +123,16 @@ class Turns:
         if self._stateful and call_id not in self._calls:
             opaque(wire.fields, self._assistant().parts.add())
             return
-        part = self._messages.add(role=content_pb2.ROLE_TOOL).parts.add()
+        part = self._add(content_pb2.ROLE_TOOL).parts.add()
+        self._open = None
         wire.take("type")
-        part.tool_result.tool_call_id = wire.need_str("call_id")
+        result = part.tool_result
+        result.tool_call_id = wire.need_str("call_id")
         item = take_item(wire)
         if kind != RESULTS[0]:
             item["type"] = kind
         wire.fields["content"] = wire.fields.pop("output", None)
-        decode_content(wire, part.tool_result.parts)
+        decode_content(wire, result.parts)
         wire.take("content")
         keep(wire, part.extras, item or ...)
 
