@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+from base64 import b64decode
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -15,7 +16,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from trunkline.access.keys import Keys
 from trunkline.config.discover import discover
-from trunkline.config.model import Config, ProviderConfig
+from trunkline.config.model import Config, ProviderConfig, StoreConfig
 from trunkline.config.problem import ConfigError
 from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
@@ -26,7 +27,12 @@ from trunkline.providers.build import build_providers
 from trunkline.routing.listing import Listing
 from trunkline.routing.resolve import Routes
 from trunkline.rpc.server import RpcServer
+from trunkline.store.conversations import ConversationStore
+from trunkline.store.database import Database, default_url, opened
+from trunkline.store.responses import ResponseStore
+from trunkline.store.seal import Seal
 from trunkline.v1 import chat_pb2, embeddings_pb2, models_pb2
+from trunkline.web.responses.turn import Stores
 from trunkline.web.server import MetricsServer, WebServer
 
 _log = logging.getLogger("trunkline")
@@ -87,8 +93,16 @@ class Listening(NamedTuple):
 class App:
     """A running gateway. `start` and `close` are called once each, on one event loop."""
 
-    def __init__(self, config: Config, house: House, load: Callable[[], Config], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        house: House,
+        database: Database,
+        load: Callable[[], Config],
+        environ: Mapping[str, str],
+    ) -> None:
         self._config = config
+        self._database = database
         self._house = house
         self._load = load
         self._environ = environ
@@ -103,6 +117,7 @@ class App:
             self._entry,
             config.http,
             SERVICES,
+            _stores(database, config.store),
             metrics=render if own is None else None,
             shutdown_grace=config.shutdown_grace,
         )
@@ -112,7 +127,9 @@ class App:
     async def create(cls, load: Callable[[], Config], environ: Mapping[str, str]) -> App:
         """A gateway with the configuration that `load` reads, now and at each reload. Raises `ConfigError`."""
         config = load()
-        return cls(config, await build(config, environ), load, environ)
+        house = await build(config, environ)
+        database = await opened(config.store.url or default_url(environ))
+        return cls(config, house, database, load, environ)
 
     async def start(self) -> Listening:
         """Listen. Raises `OSError` where an address cannot be had."""
@@ -129,6 +146,7 @@ class App:
         if self._metrics is not None:
             await self._metrics.stop()
         await self._house.close()
+        await self._database.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
         await asyncio.to_thread(self._observers.close)
@@ -144,7 +162,7 @@ class App:
             except ConfigError as error:
                 _log.error("reload: the configuration is refused and the old one stays:\n%s", error)
                 return False
-            for name in ("http", "grpc", "metrics", "log", "tracing"):
+            for name in ("http", "grpc", "store", "metrics", "log", "tracing"):
                 if getattr(config, name) != getattr(self._config, name):
                     _log.warning("reload: a change of `%s` needs a restart", name)
             self._house = new
@@ -188,6 +206,14 @@ async def serve(load: Callable[[], Config], ready: Callable[[Listening], None] =
         await stopping.wait()
     finally:
         await app.close()
+
+
+def _stores(database: Database, config: StoreConfig) -> Stores:
+    key = None if config.encryption_key is None else b64decode(config.encryption_key.get_secret_value())
+    seal = Seal(key)
+    return Stores(
+        ResponseStore(database, seal, config.response_days), ConversationStore(database, seal, config.response_days)
+    )
 
 
 def _settle_memory() -> None:

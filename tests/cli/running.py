@@ -25,7 +25,7 @@ _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 def environment(**variables: str) -> dict[str, str]:
     """The environment of a program that finds no keys, no configuration and no colours in it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "COLUMNS": "200", "PYTHONUTF8": "1", **variables}
+    return {**kept, "COLUMNS": "200", "PYTHONUTF8": "1", "TRUNKLINE_STORE_URL": ":memory:", **variables}
 
 
 def run(*arguments: str, stdin: str | bytes = b"", **variables: str) -> subprocess.CompletedProcess[str]:

@@ -54,6 +54,7 @@ async def running(**settings: Any) -> AsyncIterator[Running]:
                 "house-model": {"targets": ["fake/echo"]},
                 "second-helps": {"targets": ["fake/fault/overloaded-503", "dead/echo", "fake/echo"]},
             },
+            "store": {"url": ":memory:"},
             "log": {"level": "error"},
             "shutdown_grace": 5,
         }

@@ -11,6 +11,7 @@ from trunkline.config.address import Address
 from trunkline.config.check import cross_check
 from trunkline.config.values import (
     Count,
+    EncryptionKey,
     Grace,
     Headers,
     ListenAddress,
@@ -188,6 +189,24 @@ class MediaConfig(Section):
     )
 
 
+class StoreConfig(Section):
+    """What the gateway keeps: stored responses and conversations."""
+
+    url: Text | None = Field(
+        default=None,
+        description="Where: `sqlite:///PATH`, or `:memory:` to keep nothing beyond the process. By default a file in "
+        "the state folder of whoever runs the gateway, `~/.local/state/trunkline/trunkline.db`.",
+    )
+    encryption_key: EncryptionKey | None = Field(
+        default=None,
+        description="A secret by which what callers and models said is encrypted: 32 bytes in base64, such as "
+        "`openssl rand -base64 32` makes. Without it, whoever can read the database can read that.",
+    )
+    response_days: Count = Field(
+        default=30, description="Days for which a response or a conversation is kept after it was last used."
+    )
+
+
 class LogConfig(Section):
     """The log, on standard error."""
 
@@ -248,6 +267,9 @@ class Config(Section):
         default=MediaConfig(),
         description="Images, sounds and documents that a caller gives by their address, to a provider that fetches "
         "none itself.",
+    )
+    store: StoreConfig = Field(
+        default=StoreConfig(), description="What the gateway keeps: stored responses and conversations."
     )
     log: LogConfig = Field(default=LogConfig(), description="The log, on standard error.")
     metrics: MetricsConfig = Field(default=MetricsConfig(), description="Prometheus metrics.")

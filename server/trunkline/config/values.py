@@ -6,6 +6,7 @@ A `shown` error may be told with the value found; a `hidden` one may not, since 
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -98,6 +99,16 @@ def _network(value: str) -> str:
         raise PydanticCustomError("shown", "must be a network, such as 10.0.0.0/8, or one address") from None
 
 
+def _encryption_key(value: SecretStr) -> SecretStr:
+    try:
+        size = len(b64decode(value.get_secret_value(), validate=True))
+    except ValueError:
+        size = 0
+    if size != 32:
+        raise PydanticCustomError("hidden", "must be 32 bytes in base64, such as `openssl rand -base64 32` makes")
+    return value
+
+
 ListenAddress = Annotated[Address, PlainValidator(_address), PlainSerializer(str)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=1_000_000)]
 Grace = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1_000_000)]
@@ -109,6 +120,7 @@ ProviderName = Annotated[str, AfterValidator(_provider_name)]
 Target = Annotated[str, AfterValidator(_target)]
 Network = Annotated[str, AfterValidator(_network)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
+EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key)]
 Headers = dict[
     Annotated[str, AfterValidator(_header_name)],
     Annotated[SecretStr, AfterValidator(_header_value)],

@@ -107,7 +107,8 @@ def _is_lost(item: Json) -> bool:
 class OpenAIFamilyProvider(OpenAIProvider):
     """OpenAI itself: Chat Completions, and Responses for what Chat Completions cannot do.
 
-    That is the models of `_ONLY`, and every request that holds what only Responses can read.
+    That is the models of `_ONLY`, every request that holds what only Responses can read, and every call that came by
+    Responses.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class OpenAIFamilyProvider(OpenAIProvider):
         return super().encode_request(request, model, losses)
 
     async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
-        if needs_responses(request, attempt.model):
+        if attempt.call.surface == "responses" or needs_responses(request, attempt.model):
             return await self._choices.chat(request, attempt)
         return await super().chat(request, attempt)
 
@@ -131,7 +132,7 @@ class OpenAIFamilyProvider(OpenAIProvider):
         return await self._responses.count_tokens(request, attempt)
 
     async def stream_chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[list[ChatEvent], None]:
-        if needs_responses(request, attempt.model):
+        if attempt.call.surface == "responses" or needs_responses(request, attempt.model):
             stream = self._choices.stream_chat(request, attempt)
         else:
             stream = super().stream_chat(request, attempt)

@@ -26,8 +26,9 @@ _PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 """What Anthropic itself sends where nothing else comes."""
 
 
-_STATUSES: Final = {503: 529}
-"""Anthropic has a status of its own for being overloaded."""
+def anthropic_status(error: GatewayError) -> int:
+    """Anthropic's own status for an error: it has one for being overloaded."""
+    return error.row.anthropic_http
 
 
 class AnthropicSurface:
@@ -35,7 +36,7 @@ class AnthropicSurface:
 
     def __init__(self, entry: Entry, *, body_timeout: float, keep_alive: float) -> None:
         self._exchange = Exchange(
-            entry, "anthropic", anthropic.encode_error, id_header="request-id", statuses=_STATUSES
+            entry, "anthropic", anthropic.encode_error, id_header="request-id", status=anthropic_status
         )
         self._body_timeout = body_timeout
         self._keep_alive = keep_alive

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
 
 from aiohttp import web
 
@@ -19,8 +18,6 @@ from trunkline.errors import GatewayError, internal
 
 _log = logging.getLogger("trunkline")
 
-_NONE: Final[Mapping[int, int]] = {}
-
 Answer = Callable[[web.Request, Call, Gateway], Awaitable[web.StreamResponse]]
 """What a surface does for one kind of request."""
 
@@ -28,11 +25,16 @@ EncodeError = Callable[[GatewayError, str], Json]
 """An error, and the id of its call -> a dialect's error object."""
 
 
+def http_status(error: GatewayError) -> int:
+    """The status of an error, by the error table."""
+    return error.row.http
+
+
 class Exchange:
     """Runs the calls of one surface.
 
-    `id_header` is where the vendor's clients look for the id of a call, beside our own; `statuses` are those for which
-    the vendor has another one than the error table.
+    `id_header` is where the vendor's clients look for the id of a call, beside our own; `status` is the vendor's for an
+    error.
     """
 
     def __init__(
@@ -42,13 +44,13 @@ class Exchange:
         encode_error: EncodeError,
         *,
         id_header: str = "x-request-id",
-        statuses: Mapping[int, int] = _NONE,
+        status: Callable[[GatewayError], int] = http_status,
     ) -> None:
         self._entry = entry
         self._surface: Surface = surface
         self._encode_error = encode_error
         self._id_header = id_header
-        self._statuses = statuses
+        self._status = status
 
     def handler(self, answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """An aiohttp handler that answers by `answer`, whose `GatewayError` becomes the dialect's own."""
@@ -91,8 +93,7 @@ class Exchange:
         if not error.row.retry:
             # OpenAI's and Anthropic's clients would otherwise repeat what cannot succeed.
             headers["x-should-retry"] = "false"
-        status = error.row.http
-        return json_response(self.error_text(error, call), headers, status=self._statuses.get(status, status))
+        return json_response(self.error_text(error, call), headers, status=self._status(error))
 
 
 def call_headers(call: Call) -> dict[str, str]:

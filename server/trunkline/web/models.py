@@ -18,6 +18,7 @@ from trunkline.dialects.openai import models as openai_models
 from trunkline.dialects.wire import Json, dumps
 from trunkline.errors import GatewayError
 from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, Model
+from trunkline.web.anthropic import anthropic_status
 from trunkline.web.exchange import Exchange, json_response
 from trunkline.web.openai import encode_error
 
@@ -42,7 +43,7 @@ class ModelsSurface:
             lambda models, _: openai_models.encode_models(models, created),
         )
         self._anthropic = _Shape(
-            Exchange(entry, "anthropic", anthropic.encode_error, id_header="request-id"),
+            Exchange(entry, "anthropic", anthropic.encode_error, id_header="request-id", status=anthropic_status),
             lambda model: anthropic_models.encode_model(model, created),
             lambda models, query: anthropic_models.encode_models(models, created, query),
         )

@@ -20,6 +20,9 @@ from trunkline.web.models import ModelsSurface
 from trunkline.web.native.routes import routes as native_routes
 from trunkline.web.openai import OpenAISurface
 from trunkline.web.openapi.document import document
+from trunkline.web.responses.conversations import ConversationsSurface
+from trunkline.web.responses.surface import ResponsesSurface
+from trunkline.web.responses.turn import Stores
 from trunkline.web.unknown import unknown
 
 Render = Callable[[str], tuple[bytes, str]]
@@ -39,6 +42,7 @@ class WebServer:
         entry: Entry,
         config: HttpConfig,
         services: Sequence[ServiceDescriptor],
+        stores: Stores,
         *,
         metrics: Render | None,
         shutdown_grace: float,
@@ -46,8 +50,12 @@ class WebServer:
         self._config = config
         self._draining = False
         app = web.Application(client_max_size=config.max_body_bytes)
+        timing = {"body_timeout": config.body_timeout, "keep_alive": config.keep_alive}
+        self._responses = ResponsesSurface(entry, stores, **timing)
+        app.add_routes(self._responses.routes())
+        app.add_routes(ConversationsSurface(entry, stores, **timing).routes())
         for surface in _SURFACES:
-            app.add_routes(surface(entry, body_timeout=config.body_timeout, keep_alive=config.keep_alive).routes())
+            app.add_routes(surface(entry, **timing).routes())
         app.add_routes(native_routes(entry, services, body_timeout=config.body_timeout))
         app.router.add_get("/healthz", _healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -72,6 +80,7 @@ class WebServer:
         """Take no more calls, and return when the running ones have ended, or were cancelled after the grace."""
         self._draining = True
         await self._runner.cleanup()
+        await self._responses.close()
 
     async def _readyz(self, request: web.Request) -> web.Response:
         if self._draining:

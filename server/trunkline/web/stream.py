@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -32,9 +33,14 @@ class Writer(Protocol):
 
 
 async def send_stream(
-    gateway: Gateway, request: ChatRequest, call: Call, writer: Writer, out: EventStream
+    gateway: Gateway,
+    request: ChatRequest,
+    call: Call,
+    writer: Writer,
+    out: EventStream,
+    settle: Callable[[], Awaitable[None]] | None = None,
 ) -> web.StreamResponse:
-    """Answer `request` through `writer` as it is written.
+    """Answer `request` through `writer` as it is written. Before the end is told, `settle` is waited for.
 
     Raises `GatewayError` where it fails before a byte was sent: the answer is then a status of its own.
     """
@@ -46,7 +52,10 @@ async def send_stream(
                 data = b"".join([writer.feed(event) for event in batch])
                 if data:
                     await out.write(data)
-        await out.write(writer.end())
+        last = writer.end()
+        if settle is not None:
+            await settle()
+        await out.write(last)
     except GatewayError as error:
         if not out.begun:
             raise

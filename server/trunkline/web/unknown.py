@@ -17,6 +17,7 @@ _METHODS: Final = {
     "embeddings": "POST",
     "models": "GET, HEAD",
     "responses": "POST",
+    "conversations": "POST",
 }
 
 _ELSEWHERE: Final = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from trunkline.dialects.responses.carry import is_carrier
@@ -67,11 +68,12 @@ class _Written:
 class StreamEncoder:
     """Writes events, each as its type and its JSON text.
 
-    `request` is what the answer is to, parts of which a response repeats. Of several choices the first is written.
+    `request` is what the answer is to, parts of which a response repeats; `decided` are fields of the response that
+    the gateway itself decides. Of several choices the first is written.
     """
 
-    def __init__(self, request: ChatRequest | None = None) -> None:
-        self._echo = Echo(request)
+    def __init__(self, request: ChatRequest | None = None, decided: Mapping[str, Json] | None = None) -> None:
+        self._echo = Echo(request, decided)
         self._response = ChatResponse()
         self._finish = Finish()
         self._number = 0
@@ -105,18 +107,28 @@ class StreamEncoder:
                 ]
         return []
 
-    def end(self) -> list[Event]:
-        """The last event, which holds the whole response."""
+    def whole(self) -> dict[str, Json]:
+        """The whole response, once every event was read."""
         output = [self._output[place] for place in sorted(self._output)]
-        response = whole(self._response, output, self._finish, self._echo)
+        return whole(self._response, output, self._finish, self._echo)
+
+    def failed(self, error: GatewayError) -> dict[str, Json]:
+        """The response of an answer that failed: as far as it came."""
+        response = head(self._response, self._echo, "failed")
+        response["output"] = [self._output[place] for place in sorted(self._output)]
+        response["error"] = {"code": error.row.openai_code or "server_error", "message": error.message}
+        return response
+
+    def end(self, response: dict[str, Json] | None = None) -> list[Event]:
+        """The last event, which holds the whole `response`."""
+        response = self.whole() if response is None else response
         return [self._event(f"response.{_ENDINGS.get(response['status'], 'completed')}", {"response": response})]
 
     def error(self, error: GatewayError) -> list[Event]:
         """The events that tell of an error after the first event."""
         row = error.row
         told = {"type": row.openai_type, "code": row.openai_code, "message": error.message, "param": error.param}
-        response = head(self._response, self._echo, "failed")
-        response["error"] = {"code": row.openai_code or "server_error", "message": error.message}
+        response = self.failed(error)
         flat = {"code": row.openai_code, "message": error.message, "param": error.param}
         return [
             self._event("error", {**flat, "error": told}),
@@ -143,9 +155,11 @@ class StreamEncoder:
                 return self._start_reasoning(start.index, part, seed)
             case "opaque" if part.opaque.dialect == DIALECT:
                 return self._start_item(start.index, part, "opaque", loads(part.opaque.json))[1]
-            case "opaque":
+            case "opaque" | "media" as kind:
                 events = self._seal()
-                self._parts[start.index] = _Written(_Item(-1, {}), part, "foreign", 0)
+                kept = Part()
+                kept.CopyFrom(part)
+                self._parts[start.index] = _Written(_Item(-1, {}), kept, "media" if kind == "media" else "foreign", 0)
                 return events
         return []
 
@@ -233,6 +247,9 @@ class StreamEncoder:
     def _delta(self, delta: PartDelta) -> list[Event]:
         written = self._parts.get(delta.index)
         if written is None or written.what in ("opaque", "foreign"):
+            return []
+        if written.what == "media":
+            written.part.media.data += delta.data
             return []
         if written.what == "reasoning":
             return self._reason(written, delta.text)
@@ -334,6 +351,9 @@ class StreamEncoder:
                 events = self._finish_item(written.item)
             case "foreign":
                 events = []
+            case "media":
+                events = []
+                events += self._finish_item(self._add(encode_item(part, seed, self._echo), events))
             case _:
                 events = self._end_call(written, seed)
         if is_carrier(part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -19,7 +20,7 @@ from trunkline.dialects.responses.usage import decode_usage, encode_usage
 from trunkline.dialects.wire import Json, Object, loads, restore
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse, Choice, Finish
-from trunkline.v1.content_pb2 import Message, Part
+from trunkline.v1.content_pb2 import Media, Message, Part
 
 _ECHOED: Final = (
     "instructions",
@@ -66,9 +67,13 @@ _DEFAULTS: Final[dict[str, Json]] = {
 
 
 class Echo:
-    """What an answer repeats of its request, and the namespaces of the tools that it may call."""
+    """What an answer repeats of its request, and the namespaces of the tools that it may call.
 
-    def __init__(self, request: ChatRequest | None = None) -> None:
+    `decided` is what the gateway itself says of the response, such as whether it is stored: it goes before all else.
+    """
+
+    def __init__(self, request: ChatRequest | None = None, decided: Mapping[str, Json] | None = None) -> None:
+        self.decided = decided or {}
         self.fields: dict[str, Json] = {}
         self.namespaces: Mapping[str, str] = {}
         if request is None:
@@ -136,12 +141,15 @@ def name_calls(parts: Iterable[Part], response_id: str) -> None:
             part.tool_call.id = call_id(response_id, 0, position)
 
 
-def encode_response(response: ChatResponse, request: ChatRequest | None = None) -> dict[str, Json]:
+def encode_response(
+    response: ChatResponse, request: ChatRequest | None = None, decided: Mapping[str, Json] | None = None
+) -> dict[str, Json]:
     """Write an answer as OpenAI's own description has it, with every field that it requires.
 
-    Of several choices the first is written. `request` is what it answers, parts of which it repeats.
+    Of several choices the first is written. `request` is what it answers, parts of which it repeats; `decided` are
+    fields of the response that the gateway itself decides.
     """
-    echo = Echo(request)
+    echo = Echo(request, decided)
     choice = response.choices[0] if response.choices else Choice()
     output = encode_parts(choice.message, response.id, echo)
     return whole(response, output, choice.finish, echo)
@@ -159,7 +167,10 @@ def encode_parts(message: Message, response_id: str, echo: Echo) -> list[Json]:
                     open_message = encode_item(part, seed, echo)
                     items.append(open_message)
                 open_message["content"].append(encode_output(part))
-            case "media" | "tool_result" | None:
+            case "media":
+                open_message = None
+                items.append(encode_item(part, seed, echo))
+            case "tool_result" | None:
                 continue
             case "opaque" if part.opaque.dialect == DIALECT:
                 open_message = None
@@ -204,6 +215,8 @@ def encode_item(part: Part, seed: str, echo: Echo) -> dict[str, Json]:
                 restore(wire, part.extras, DIALECT)
                 wire.pop(ITEM, None)
             return wire
+        case "media":
+            return _encode_media(part.media, seed)
         case "reasoning":
             if DIALECT in part.extras:
                 wire = encode_reasoning(part)
@@ -223,6 +236,24 @@ def encode_item(part: Part, seed: str, echo: Echo) -> dict[str, Json]:
                 "type": "message",
                 "content": [],
             }
+
+
+def _encode_media(media: Media, seed: str) -> dict[str, Json]:
+    """What the model drew, as an image that was generated; media of other sorts as a message that names them."""
+    head, _, data = media.uri.partition(",")
+    if media.WhichOneof("source") == "data":
+        data = b64encode(media.data).decode("ascii")
+    if media.media_type.startswith("image/") and data and (head.endswith(";base64") or not head):
+        return {"type": "image_generation_call", "id": made_id("ig_", seed), "status": "completed", "result": data}
+    text = f"[{media.filename or media.media_type}]({media.uri or media.file_id})"
+    content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
+    return {
+        "id": made_id("msg_", seed),
+        "role": "assistant",
+        "status": "completed",
+        "type": "message",
+        "content": content,
+    }
 
 
 def carrier(part: Part, seed: str) -> dict[str, Json]:
@@ -264,4 +295,5 @@ def head(response: ChatResponse, echo: Echo, status: str) -> dict[str, Json]:
         for key, value in fields.items():
             if wire.get(key) is None:
                 wire[key] = value
+    wire.update(echo.decided)
     return wire

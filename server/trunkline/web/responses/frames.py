@@ -1,0 +1,60 @@
+"""The events of one response, as the bytes of its stream."""
+
+from __future__ import annotations
+
+import time
+
+from trunkline.dialects import responses
+from trunkline.dialects.wire import Json
+from trunkline.errors import GatewayError
+from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse
+from trunkline.web.responses.turn import Turn
+
+
+class Frames:
+    """Writes the events of `turn`. `body` is the whole response, once its end is known."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._encoder = responses.StreamEncoder(turn.request, turn.own)
+        self.body: dict[str, Json] = {}
+
+    def feed(self, event: ChatEvent) -> bytes:
+        """What `event` is written as; empty where it waits for others."""
+        if event.HasField("start"):
+            adopt(event.start, self._turn)
+        return _framed(self._encoder.feed(event))
+
+    def end(self) -> bytes:
+        """The last event, with the whole response."""
+        self.body = self._encoder.whole()
+        if self.body["status"] == "completed":
+            self.body["completed_at"] = int(time.time())
+        return _framed(self._encoder.end(self.body))
+
+    def error(self, error: GatewayError) -> bytes:
+        """The end of a response that failed."""
+        self.body = self._encoder.failed(error)
+        return _framed(self._encoder.error(error))
+
+    def queued(self) -> dict[str, Json]:
+        """The response before its first event."""
+        start = ChatResponse(model=self._turn.request.model)
+        adopt(start, self._turn)
+        return {**responses.encode_response(start, self._turn.request, self._turn.own), "status": "queued"}
+
+    def cancelled(self) -> dict[str, Json]:
+        """The response as far as it came."""
+        self.body = {**self._encoder.whole(), "status": "cancelled"}
+        return self.body
+
+
+def adopt(response: ChatResponse, turn: Turn) -> None:
+    """Make the provider's answer the gateway's own response: its caller asks for it by that id."""
+    response.id = turn.id
+    if not response.create_time.seconds:
+        response.create_time.seconds = int(time.time())
+
+
+def _framed(events: list[tuple[str, bytes]]) -> bytes:
+    return b"".join([b"event: %b\ndata: %b\n\n" % (kind.encode(), data) for kind, data in events])

@@ -1,0 +1,178 @@
+"""OpenAI's Responses, over any provider: the conversation is kept here."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Final
+
+from aiohttp import web
+
+from trunkline.call import Call
+from trunkline.core.entry import Entry
+from trunkline.core.gateway import Gateway
+from trunkline.dialects import responses
+from trunkline.dialects.wire import Json, dumps
+from trunkline.errors import GatewayError, invalid_request, unsupported
+from trunkline.store.responses import RUNNING, Stored
+from trunkline.web.body import read_object
+from trunkline.web.events import EventStream
+from trunkline.web.exchange import Exchange, json_response
+from trunkline.web.openai import BASES
+from trunkline.web.responses.background import Background, Run
+from trunkline.web.responses.frames import Frames, adopt
+from trunkline.web.responses.pages import page
+from trunkline.web.responses.turn import Stores, Turn, begin
+from trunkline.web.stream import send_stream
+
+_CODES: Final = {"previous_response_id": "previous_response_not_found"}
+"""What OpenAI calls an error about a field."""
+
+
+def encode_error(error: GatewayError, request_id: str) -> Json:
+    """OpenAI's error object. What is missing here is no model, unless the model is."""
+    wire = responses.encode_error(error)
+    inner = wire["error"]
+    if inner["code"] == "model_not_found" and error.param != "model":
+        inner["code"] = None
+    elif error.param in _CODES and "not found" in error.message:
+        inner["code"] = _CODES[error.param]
+    return wire
+
+
+class ResponsesSurface:
+    """Serves `/responses` and what is below it."""
+
+    def __init__(self, entry: Entry, stores: Stores, *, body_timeout: float, keep_alive: float) -> None:
+        self._exchange = Exchange(entry, "responses", encode_error)
+        self._stores = stores
+        self._background = Background(entry, stores)
+        self._body_timeout = body_timeout
+        self._keep_alive = keep_alive
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes to mount."""
+        handler = self._exchange.handler
+        create, count, compact = handler(self._create), handler(self._count), handler(self._compact)
+        get, delete, cancel, items = (
+            handler(self._get),
+            handler(self._delete),
+            handler(self._cancel),
+            handler(self._items),
+        )
+        return [
+            route
+            for base in (f"{one}/responses" for one in BASES)
+            for route in (
+                web.post(base, create),
+                web.post(f"{base}/input_tokens", count),
+                web.post(f"{base}/compact", compact),
+                web.get(f"{base}/{{id}}", get),
+                web.delete(f"{base}/{{id}}", delete),
+                web.post(f"{base}/{{id}}/cancel", cancel),
+                web.get(f"{base}/{{id}}/input_items", items),
+            )
+        ]
+
+    async def close(self) -> None:
+        """Stop the responses that are written in the background."""
+        await self._background.close()
+
+    async def _create(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores)
+        if turn.background:
+            return await self._begin(http, call, turn)
+        if turn.streamed:
+            frames = Frames(turn)
+            out = EventStream(http, self._exchange.headers(call), self._keep_alive)
+            return await send_stream(
+                gateway, turn.request, call, frames, out, lambda: turn.keep(frames.body, self._stores)
+            )
+        response = await gateway.chat(turn.request, call)
+        adopt(response, turn)
+        body = responses.encode_response(response, turn.request, turn.own)
+        await turn.keep(body, self._stores)
+        return json_response(dumps(body), self._exchange.headers(call))
+
+    async def _begin(self, http: web.Request, call: Call, turn: Turn) -> web.StreamResponse:
+        run, queued = await self._background.start(turn, http.headers)
+        if turn.streamed:
+            return await self._listen(http, call, run, -1)
+        return json_response(dumps(queued), self._exchange.headers(call))
+
+    async def _listen(self, http: web.Request, call: Call, run: Run, after: int) -> web.StreamResponse:
+        out = EventStream(http, self._exchange.headers(call), self._keep_alive)
+        try:
+            async with aclosing(run.listen(after)) as events:
+                async for data in events:
+                    await out.write(data)
+        except GatewayError:
+            if not out.begun:
+                raise
+            # What follows cannot be told; without its last event the client knows that it is not all.
+        finally:
+            out.stop()
+        return await out.close()
+
+    async def _get(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        name = http.match_info["id"]
+        if http.query.get("stream", "").lower() == "true":
+            run = self._background.running(name, call.caller)
+            if run is None:
+                await self._stores.responses.get(name, call.caller)
+                raise invalid_request("The response cannot be streamed any more; get it without `stream`.", "stream")
+            return await self._listen(http, call, run, _number(http.query.get("starting_after", "-1")))
+        return self._told(await self._stores.responses.get(name, call.caller), call)
+
+    def _told(self, stored: Stored, call: Call) -> web.Response:
+        body = stored.body
+        if stored.lost:
+            message = "The gateway that wrote the response is gone."
+            body = {**body, "status": "failed", "error": {"code": "server_error", "message": message}}
+        return json_response(dumps(body), self._exchange.headers(call))
+
+    async def _delete(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        name = http.match_info["id"]
+        await self._stores.responses.delete(name, call.caller)
+        run = self._background.running(name, call.caller)
+        if run is not None:
+            await self._background.cancel(run)
+        body = {"id": name, "object": "response", "deleted": True}
+        return json_response(dumps(body), self._exchange.headers(call))
+
+    async def _cancel(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        name = http.match_info["id"]
+        stored = await self._stores.responses.get(name, call.caller)
+        if not stored.body.get("background"):
+            raise invalid_request("Only a response with `background` set to true can be cancelled.", "response_id")
+        run = self._background.running(name, call.caller)
+        if run is not None:
+            await self._background.cancel(run)
+        elif stored.status in RUNNING:
+            # Another process writes it, which looks again and again whether it still should.
+            await self._stores.responses.change(
+                Stored(name, stored.owner, stored.previous_id, {**stored.body, "status": "cancelled"}, stored.input)
+            )
+        return self._told(await self._stores.responses.get(name, call.caller), call)
+
+    async def _items(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        stored = await self._stores.responses.get(http.match_info["id"], call.caller)
+        return json_response(dumps(page(stored.input, http.query)), self._exchange.headers(call))
+
+    async def _count(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores)
+        counted = await gateway.count_tokens(turn.request, call)
+        headers = self._exchange.headers(call)
+        if counted.estimated:
+            headers["x-trunkline-estimated"] = "input_tokens"
+        body = {"object": "response.input_tokens", "input_tokens": counted.input_tokens}
+        return json_response(dumps(body), headers)
+
+    async def _compact(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
+        raise unsupported("Conversations are not compacted here: ask the model for a summary and go on from that.")
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text[:12])
+    except ValueError:
+        raise invalid_request("`starting_after` must be a whole number.", "starting_after") from None
