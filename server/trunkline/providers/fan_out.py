@@ -140,8 +140,8 @@ class _Merge:
 
 
 def _attempts(requests: Sequence[ChatRequest], attempt: Attempt) -> list[Attempt]:
-    """A record for each call: what they tell is put together by `_note`."""
-    return [Attempt(attempt.call, attempt.provider, attempt.model) for _ in requests]
+    """A record for each call, with the losses so far, as a strict caller refuses them: `note` puts them together."""
+    return [Attempt(attempt.call, attempt.provider, attempt.model, losses=[*attempt.losses]) for _ in requests]
 
 
 def note(attempt: Attempt, attempts: Iterable[Attempt]) -> None:

@@ -11,7 +11,7 @@ from trunkline.core.provider import Provider
 from trunkline.dialects import emulate
 from trunkline.errors import GatewayError
 from trunkline.providers.wrapped import Wrapped
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
 
 
 class Emulated(Wrapped):
@@ -42,14 +42,21 @@ class Emulated(Wrapped):
         return self._stream(plan, attempt)
 
     async def _stream(self, plan: emulate.Plan, attempt: Attempt) -> AsyncGenerator[list[ChatEvent], None]:
-        reader = emulate.Reader(plan)
+        reader, shown = emulate.Reader(plan), False
         async with aclosing(self._provider.stream_chat(plan.request, attempt)) as stream:
             async for batch in stream:
                 events, error = _read(reader, batch)
-                if events:
+                if events and (shown or error is None):
+                    # Where nothing was told yet and the answer is wrong, another target may still give one.
+                    shown = True
                     yield events
                 if error is not None:
                     raise self._own(error, attempt)
+
+    async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
+        """See `Provider.count_tokens`: of what is sent in place of `request`."""
+        plan = self._plan(request, attempt)
+        return await self._provider.count_tokens(request if plan is None else plan.request, attempt)
 
     def _plan(self, request: ChatRequest, attempt: Attempt) -> emulate.Plan | None:
         if not request.HasField("response_format"):

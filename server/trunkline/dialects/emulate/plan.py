@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from trunkline.dialects.emulate.schema import flaw, sorts_of
 from trunkline.dialects.wire import Json, loads
 from trunkline.errors import GatewayError, invalid_request
 from trunkline.v1 import chat_pb2, content_pb2
@@ -20,6 +21,7 @@ Way = Literal["json_object", "tool", "instruction"]
 _SYSTEM: Final = (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER)
 _NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _MOST_NAME: Final = 60
+_OBJECT: Final = frozenset({"object"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +29,20 @@ class Plan:
     """One request of which the form of the answer is emulated.
 
     `request` is to be sent in place of it; `tool` is the name of the tool by which the model answers, empty where it
-    answers in text. The answer must match `schema`, None where any JSON object will do.
+    answers in text. The answer must match `schema`, None where any JSON object will do; it is of one of the `sorts`,
+    which are types of JSON.
     """
 
     request: ChatRequest
     tool: str
     schema: Json
+    sorts: frozenset[str]
 
 
 def plan_of(request: ChatRequest, has: Structured) -> Plan | None:
     """How `request` is answered in the form that it asks for; None where the target needs no help.
 
-    Raises `GatewayError` (INVALID_REQUEST) where the schema is no JSON object.
+    Raises `GatewayError` (INVALID_REQUEST) where the schema is none.
     """
     form = request.response_format
     kind = form.WhichOneof("kind")
@@ -47,22 +51,24 @@ def plan_of(request: ChatRequest, has: Structured) -> Plan | None:
     schema = _schema(form)
     if has == ("json_object" if schema is None else "schema"):
         return None
+    sorts = _OBJECT if schema is None else sorts_of(schema)
     own = ChatRequest()
     own.CopyFrom(request)
     own.ClearField("response_format")
-    way = _way(request, has, schema)
+    way = _way(request, has, schema, sorts)
     if way == "tool":
-        return Plan(own, _ask_by_tool(own, form), schema)
+        return Plan(own, _ask_by_tool(own, form), schema, _OBJECT)
     if way == "json_object":
         own.response_format.json_object.SetInParent()
-    _instruct(own, _in_text(form, schema))
-    return Plan(own, "", schema)
+    _instruct(own, _in_text(form, schema, sorts))
+    return Plan(own, "", schema, sorts)
 
 
-def _way(request: ChatRequest, has: Structured, schema: Json) -> Way:
+def _way(request: ChatRequest, has: Structured, schema: Json, sorts: frozenset[str]) -> Way:
     if has == "json_object":
-        return "json_object" if _is_object(schema) else "instruction"
-    if has != "tool" or not _is_object(schema):
+        return "json_object" if sorts == _OBJECT else "instruction"
+    # The schema of a tool's arguments must say at its top that they are an object.
+    if has != "tool" or schema is None or schema.get("type") != "object":
         return "instruction"
     if request.HasField("reasoning") and not _is_off(request):
         # A model that reasons cannot be forced to call a tool.
@@ -78,11 +84,6 @@ def _is_off(request: ChatRequest) -> bool:
     return config.effort == "none" or (config.HasField("enabled") and not config.enabled)
 
 
-def _is_object(schema: Json) -> bool:
-    """Whether every answer that matches is a JSON object, as the arguments of a tool are."""
-    return schema is not None and schema.get("type") == "object"
-
-
 def _schema(form: ResponseFormat) -> Json:
     text = form.json_schema.schema_json
     if not text:
@@ -94,6 +95,9 @@ def _schema(form: ResponseFormat) -> Json:
         raise invalid_request(error.message, path) from None
     if not isinstance(schema, dict):
         raise invalid_request(f"`{path}` must be the text of a JSON object.", path)
+    wrong = flaw(schema)
+    if wrong is not None:
+        raise invalid_request(f"`{path}` is no JSON Schema: {wrong}.", path)
     return schema
 
 
@@ -108,8 +112,6 @@ def _ask_by_tool(request: ChatRequest, form: ResponseFormat) -> str:
     function.name = name
     function.description = form.json_schema.description or "Gives the final answer."
     function.parameters_json = form.json_schema.schema_json
-    if form.json_schema.HasField("strict"):
-        function.strict = form.json_schema.strict
     if others:
         request.tool_choice.mode = chat_pb2.ToolChoice.MODE_REQUIRED
         _instruct(request, f"When you are ready to answer, give the final answer by calling the tool `{name}`.")
@@ -118,21 +120,27 @@ def _ask_by_tool(request: ChatRequest, form: ResponseFormat) -> str:
     return name
 
 
-def _in_text(form: ResponseFormat, schema: Json) -> str:
+def _in_text(form: ResponseFormat, schema: Json, sorts: frozenset[str]) -> str:
     """What the model is told; servers with a JSON mode want the word JSON in it."""
-    if schema is None:
-        return "Answer with one JSON object and nothing else: no explanation, no code fence."
-    what = f" ({form.json_schema.description})" if form.json_schema.description else ""
-    return (
-        f"Answer with one JSON value{what} and nothing else: no explanation, no code fence. "
-        f"It must match this JSON Schema:\n{form.json_schema.schema_json}"
-    )
+    what = "object" if sorts == _OBJECT else "value"
+    if form.json_schema.description:
+        what += f" ({form.json_schema.description})"
+    text = f"Answer with one JSON {what} and nothing else: no explanation, no code fence."
+    return text if schema is None else f"{text} It must match this JSON Schema:\n{form.json_schema.schema_json}"
 
 
 def _instruct(request: ChatRequest, text: str) -> None:
-    """Put an instruction behind those that the conversation begins with."""
-    messages = list(request.messages)
+    """Put an instruction behind those that the conversation begins with, and behind what is cached of them.
+
+    It becomes part of the last of them, as the chat templates of many models take one system message alone.
+    """
+    messages = request.messages
     place = next((index for index, message in enumerate(messages) if message.role not in _SYSTEM), len(messages))
-    own = content_pb2.Message(role=content_pb2.ROLE_SYSTEM, parts=[content_pb2.Part(text=text)])
-    request.ClearField("messages")
-    request.messages.extend([*messages[:place], own, *messages[place:]])
+    if not place:
+        messages.insert(0, content_pb2.Message(role=content_pb2.ROLE_SYSTEM, parts=[content_pb2.Part(text=text)]))
+        return
+    parts = messages[place - 1].parts
+    if parts and parts[-1].text and not parts[-1].HasField("cache") and not parts[-1].extras:
+        parts[-1].text += f"\n\n{text}"
+    else:
+        parts.add(text=text)

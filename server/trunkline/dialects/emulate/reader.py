@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from trunkline.dialects.emulate.conform import mismatch
-from trunkline.dialects.emulate.cutter import Cutter
+from trunkline.dialects.emulate.cutter import Cutter, cut_out
 from trunkline.dialects.emulate.plan import Plan
 from trunkline.dialects.wire import loads
 from trunkline.errors import GatewayError, provider_failed
@@ -17,14 +17,22 @@ from trunkline.v1.content_pb2 import Part, TokenLogprob
 _MOST: Final = 16 * 1024 * 1024
 """The most characters of an answer, which is held to be checked."""
 
-_CUT_SHORT: Final = (chat_pb2.FINISH_REASON_LENGTH, chat_pb2.FINISH_REASON_CONTENT_FILTER)
+_CUT_SHORT: Final = (
+    chat_pb2.FINISH_REASON_LENGTH,
+    chat_pb2.FINISH_REASON_CONTENT_FILTER,
+    chat_pb2.FINISH_REASON_OTHER,
+)
+
+_BRACED: Final = frozenset({"object", "array"})
 
 _Place = int | Literal["text", "answer", "nowhere"]
 """What becomes of a part: an index of its own, text in which the answer may be, the answer, or nothing."""
 
 
 class Reader:
-    """Reads one answer. What is not part of the JSON that was asked for is left out, the rest comes as it is written.
+    """Reads one answer. Text that is not part of the JSON that was asked for is left out, and the JSON comes as it is
+    written; where it need be no object or array, and where the model writes what it was to call a tool with, it comes
+    at the end.
 
     Raises `GatewayError` (PROVIDER_FAILED) at the end of a choice whose answer is not what was asked for, unless it was
     cut short, refused, or is a call of the caller's own tools.
@@ -66,11 +74,11 @@ class _Choice:
         self._size = 0
         self._held: list[str] = []
         self._logprobs: list[TokenLogprob] = []
-        self._extras: dict[str, str] = {}
+        self._said = Part()
+        """What the parts that are text tell beside it."""
         self._answer: int | None = None
         self._pieces: list[str] = []
-        kind = plan.schema.get("type") if plan.schema is not None else "object"
-        self._cutter = Cutter() if kind in ("object", "array") else None
+        self._cutter = Cutter(plan.sorts) if not plan.tool and plan.sorts <= _BRACED else None
 
     def start(self, start: PartStart) -> list[ChatEvent]:
         part = start.part
@@ -78,7 +86,7 @@ class _Choice:
         kind = part.WhichOneof("kind")
         if kind == "text":
             self._places[start.index] = "text"
-            self._extras.update(part.extras)
+            self._tell(part)
             self._text(part.text, part.logprobs, events)
         elif kind == "tool_call" and self._plan.tool and part.tool_call.name == self._plan.tool:
             first = "answer" not in self._places.values()
@@ -112,7 +120,7 @@ class _Choice:
     def end_part(self, end: PartEnd) -> list[ChatEvent]:
         place = self._places.get(end.index, "nowhere")
         if place == "text":
-            self._extras.update(end.part.extras)
+            self._tell(end.part)
         if isinstance(place, str):
             return []
         own = PartEnd(choice=self._index, index=place)
@@ -124,24 +132,19 @@ class _Choice:
         events: list[ChatEvent] = []
         own = ChoiceEnd()
         own.CopyFrom(end)
-        whole = not (self._calls or self._refused or end.finish.reason in _CUT_SHORT)
-        if self._answer is None and whole and self._plan.tool:
-            # The model was to call a tool and wrote its answer instead.
+        cut = end.finish.reason in _CUT_SHORT or end.finish.stop_sequence
+        whole = not (self._calls or self._refused or cut)
+        if self._answer is None and whole and self._cutter is None:
             text = "".join(self._held)
             self._held.clear()
-            self._write(text if self._cutter is None else self._cutter.feed(text), events)
+            self._write(cut_out(text, self._plan.sorts), events)
         if whole:
             self._check()
-        if self._answer is None:
-            self._release(events)
+        self._release(events)
         if self._answer is not None:
             if self._logprobs:
                 events.append(self._piece("", self._answer))
-            last = PartEnd(choice=self._index, index=self._answer)
-            if self._extras:
-                for dialect, text in self._extras.items():
-                    last.part.extras[dialect] = text
-            events.append(ChatEvent(part_end=last))
+            events.append(ChatEvent(part_end=PartEnd(choice=self._index, index=self._answer, part=self._told())))
         if self._plan.tool and not self._calls and own.finish.reason == chat_pb2.FINISH_REASON_TOOL_CALLS:
             own.finish.reason = chat_pb2.FINISH_REASON_STOP
         events.append(ChatEvent(choice_end=own))
@@ -150,16 +153,25 @@ class _Choice:
     def _text(self, text: str, logprobs: Sequence[TokenLogprob], events: list[ChatEvent]) -> None:
         """Text of the model's: the answer is in it, or it goes before the answer."""
         self._logprobs.extend(logprobs)
-        if self._plan.tool:
-            self._hold(text)
-        elif self._cutter is None:
-            self._write(text, events)
+        piece = "" if self._cutter is None else self._cutter.feed(text)
+        if self._cutter is not None and self._cutter.begun:
+            self._write(piece, events)
         else:
-            piece = self._cutter.feed(text)
-            if self._cutter.begun:
-                self._write(piece, events)
-            else:
-                self._hold(text)
+            self._hold(text)
+
+    def _tell(self, part: Part) -> None:
+        """Keep what a part tells beside its text. Where in the text a citation belongs is not known any more."""
+        self._said.extras.update(part.extras)
+        for citation in part.citations:
+            own = self._said.citations.add()
+            own.CopyFrom(citation)
+            own.ClearField("start_index")
+            own.ClearField("end_index")
+
+    def _told(self) -> Part | None:
+        """What was kept, once."""
+        told, self._said = self._said, Part()
+        return told if told.extras or told.citations else None
 
     def _hold(self, text: str) -> None:
         self._count(text)
@@ -193,7 +205,9 @@ class _Choice:
         self._held.clear()
         if not text or self._answer is not None:
             return
-        part = Part(text=text, logprobs=self._logprobs)
+        part = self._told() or Part()
+        part.text = text
+        part.logprobs.extend(self._logprobs)
         self._logprobs = []
         index = self._next()
         events.append(ChatEvent(part_start=PartStart(choice=self._index, index=index, part=part)))

@@ -121,10 +121,10 @@ class Background:
             gateway = self._entry.admit(call, headers)
             async with aclosing(gateway.stream_chat(run.turn.request, call)) as batches:
                 async for batch in batches:
-                    run.tell([data for event in batch if (data := frames.feed(event))])
-            last = frames.end()
+                    run.tell([data for event in batch for data in frames.each(event)])
+            last = frames.each_of_end()
             await self._keep(run, frames.body)
-            run.tell([last])
+            run.tell(last)
         except GatewayError as error:
             call.fail(error)
             await self._fail(run, frames, error)
@@ -145,10 +145,10 @@ class Background:
         await run.turn.keep(body, self._stores)
 
     async def _fail(self, run: Run, frames: Frames, error: GatewayError) -> None:
-        told = frames.error(error)
+        told = frames.each_of_error(error)
         with suppress(GatewayError):  # the response stays as it is, and counts as failed once nobody vouches for it
             await self._keep(run, frames.body)
-        run.tell([told])
+        run.tell(told)
 
     async def _cancelled(self, run: Run, frames: Frames) -> None:
         if run.turn.own.pop("status", None) == "failed":

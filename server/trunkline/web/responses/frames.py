@@ -21,19 +21,31 @@ class Frames:
 
     def feed(self, event: ChatEvent) -> bytes:
         """What `event` is written as; empty where it waits for others."""
+        return b"".join(self.each(event))
+
+    def end(self) -> bytes:
+        """The last event, with the whole response."""
+        return b"".join(self.each_of_end())
+
+    def error(self, error: GatewayError) -> bytes:
+        """The end of a response that failed."""
+        return b"".join(self.each_of_error(error))
+
+    def each(self, event: ChatEvent) -> list[bytes]:
+        """As `feed`, one by one."""
         if event.HasField("start"):
             adopt(event.start, self._turn)
         return _framed(self._encoder.feed(event))
 
-    def end(self) -> bytes:
-        """The last event, with the whole response."""
+    def each_of_end(self) -> list[bytes]:
+        """As `end`, one by one."""
         self.body = self._encoder.whole()
         if self.body["status"] == "completed":
             self.body["completed_at"] = int(time.time())
         return _framed(self._encoder.end(self.body))
 
-    def error(self, error: GatewayError) -> bytes:
-        """The end of a response that failed."""
+    def each_of_error(self, error: GatewayError) -> list[bytes]:
+        """As `error`, one by one."""
         self.body = self._encoder.failed(error)
         return _framed(self._encoder.error(error))
 
@@ -56,5 +68,5 @@ def adopt(response: ChatResponse, turn: Turn) -> None:
         response.create_time.seconds = int(time.time())
 
 
-def _framed(events: list[tuple[str, bytes]]) -> bytes:
-    return b"".join([b"event: %b\ndata: %b\n\n" % (kind.encode(), data) for kind, data in events])
+def _framed(events: list[tuple[str, bytes]]) -> list[bytes]:
+    return [b"event: %b\ndata: %b\n\n" % (kind.encode(), data) for kind, data in events]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import aclosing
 from typing import Final
 
@@ -90,6 +91,8 @@ class ResponsesSurface:
         response = await gateway.chat(turn.request, call)
         adopt(response, turn)
         body = responses.encode_response(response, turn.request, turn.own)
+        if body["status"] == "completed":
+            body["completed_at"] = int(time.time())
         await turn.keep(body, self._stores)
         return json_response(dumps(body), self._exchange.headers(call))
 

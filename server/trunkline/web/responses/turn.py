@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -56,8 +55,6 @@ class Turn:
 
     async def keep(self, body: dict[str, Json], stores: Stores) -> None:
         """Store the end of the turn, before anyone is told of it. `body` is the response as its caller sees it."""
-        if body.get("status") in ("completed", "incomplete"):
-            body["completed_at"] = int(time.time())
         if self.conversation_id is not None and body.get("status") != "failed":
             output = body.get("output")
             said = [item for item in (output if isinstance(output, list) else ()) if isinstance(item, dict)]
