@@ -16,19 +16,27 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
+import translation
 import uvloop
 from load import LoadError
 from measure import Bench, Case, cases
 from process import Meter, ProcessError, gateway, role
 from report import Memory, figures, memory, text, warnings
 
+TRANSLATION = "translation"
+"""What is measured without any server: what it costs to translate."""
+
 
 def main() -> int:
     """Run the bench; the exit code tells whether it could."""
     args = _arguments()
     chosen = [case for case in cases() if case.name in args.only]
+    translated = translation.translations() if TRANSLATION in args.only else []
+    remembered = None
     try:
-        remembered = uvloop.run(bench(chosen, args.rounds, args.seconds, args.calls))
+        translation.measure(translated, args.rounds, args.seconds)
+        if chosen:
+            remembered = uvloop.run(bench(chosen, args.rounds, args.seconds, args.calls))
     except (LoadError, ProcessError, TimeoutError) as error:
         print(f"bench: {error or 'a load took too long'}", file=sys.stderr)
         return 1
@@ -36,7 +44,10 @@ def main() -> int:
         print("bench: stopped", file=sys.stderr)
         return 130
     found, warned = figures(chosen), warnings(chosen)
-    print(text(found, remembered, warned))
+    if translated:
+        print(translation.text(translated) + "\n" * bool(chosen))
+    if chosen:
+        print(text(found, remembered, warned))
     if args.json is not None:
         result = {
             "machine": machine(),
@@ -45,6 +56,7 @@ def main() -> int:
             "figures": [asdict(figure) for figure in found],
             "memory": None if remembered is None else asdict(remembered),
             "warnings": warned,
+            "translations": translation.plain(translated),
             "costs": {
                 case.name: [{name: asdict(cost) for name, cost in one.items()} for one in case.rounds]
                 for case in chosen
@@ -98,7 +110,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench", description="Measures the gateway beside the least that could do it."
     )
-    names = [case.name for case in cases()]
+    names = [TRANSLATION, *(case.name for case in cases())]
     parser.add_argument(
         "--quick", action="store_true", help="about a minute: 3 rounds of 0.5 s, 20000 calls for memory"
     )

@@ -50,7 +50,31 @@ def test_every_kind_of_call_is_measured_and_answered(tmp_path: Path) -> None:
     }
     assert all(figure["gateway"] > 0 and figure["ratio"] > 0 for figure in found["figures"] if "CPU" in figure["what"])
     assert len(found["memory"]["steps"]) == 11
+    assert found["translations"]
     assert not processes(mark)
+
+
+def test_every_dialect_is_translated_without_a_server(tmp_path: Path) -> None:
+    """Translation alone starts nothing, and has a figure for each dialect's requests and events."""
+    result = tmp_path / "result.json"
+    run = subprocess.run(
+        [*BENCH, "--only", "translation", "--rounds", "1", "--seconds", "0.001", "--json", str(result)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert not run.stderr
+    found = json.loads(result.read_bytes())
+    assert found["costs"] == {}
+    assert found["memory"] is None
+    figures = {(one["what"], one["name"].partition(" ")[0]): one for one in found["translations"]}
+    assert figures.keys() == {
+        (what, name)
+        for what in ("a request", "an event")
+        for name in ("OpenAI", "Responses", "Anthropic", "Gemini", "Bedrock")
+    }
+    assert all(cost > 0 for one in figures.values() for cost in (*one["costs"], *one["json"]))
 
 
 def test_a_run_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
