@@ -30,6 +30,8 @@ _SILENT: Final = Profile(reasoning=None, cache_control=False)
 """Takes no reasoning back and refuses fields that it does not know."""
 _HOSTED: Final = replace(_SILENT, completions=ANY_MODEL)
 """As `_SILENT`, with Completions for every model."""
+_JSON_MODE: Final = Profile(effort="thinking", cache_control=False, structured_output="json_object")
+"""Has JSON mode, and refuses a JSON Schema."""
 _MISTRAL: Final = Profile(
     reasoning="thinking",
     cache_control=False,
@@ -43,16 +45,16 @@ PRESETS: Final[dict[str, Preset]] = {
     "openai-compatible": Preset("", needs_key=False),
     "azure": Preset("", OPENAI, key_header="api-key", key_prefix=""),
     "mistral": Preset("https://api.mistral.ai/v1", _MISTRAL),
-    "deepseek": Preset("https://api.deepseek.com", Profile(effort="thinking", cache_control=False)),
+    "deepseek": Preset("https://api.deepseek.com", _JSON_MODE),
     "groq": Preset("https://api.groq.com/openai/v1", _SILENT),
     "xai": Preset("https://api.x.ai/v1", _SILENT),
     "together": Preset("https://api.together.xyz/v1", _HOSTED),
     "fireworks": Preset("https://api.fireworks.ai/inference/v1", Profile(cache_control=False, completions=ANY_MODEL)),
     "cerebras": Preset("https://api.cerebras.ai/v1", _SILENT),
     "openrouter": Preset("https://openrouter.ai/api/v1", Profile(reasoning="reasoning", completions=ANY_MODEL)),
-    "perplexity": Preset("https://api.perplexity.ai", _SILENT),
+    "perplexity": Preset("https://api.perplexity.ai", replace(_SILENT, structured_output="schema")),
     "moonshot": Preset("https://api.moonshot.ai/v1", Profile(effort="thinking", cache_control=False)),
-    "zai": Preset("https://api.z.ai/api/paas/v4", Profile(effort="thinking", cache_control=False)),
+    "zai": Preset("https://api.z.ai/api/paas/v4", _JSON_MODE),
     "alibaba": Preset(
         "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", Profile(effort="enable_thinking", cache_control=False)
     ),
