@@ -136,6 +136,9 @@ class VertexProvider(GeminiProvider):
             return self._claude_choices.stream_chat(request, attempt)
         return super().stream_chat(request, attempt)
 
+    def embed_path(self, model: str) -> str | None:
+        return None  # Vertex AI embeds by another method than the Gemini API
+
     async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
         if _is_claude(attempt.model):
             return await self._claude.count_tokens(request, attempt)

@@ -11,15 +11,15 @@ from aiohttp import web
 from trunkline.call import Call
 from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
-from trunkline.dialects import anthropic, gemini
+from trunkline.dialects import anthropic
 from trunkline.dialects.anthropic import models as anthropic_models
 from trunkline.dialects.gemini import models as gemini_models
 from trunkline.dialects.openai import models as openai_models
 from trunkline.dialects.wire import Json, dumps
-from trunkline.errors import GatewayError
 from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, Model
 from trunkline.web.anthropic import anthropic_status
 from trunkline.web.exchange import Exchange, json_response
+from trunkline.web.gemini import encode_error as gemini_error
 from trunkline.web.openai import encode_error
 
 _SHARED: Final = ("/v1", "/api/v1")
@@ -48,7 +48,7 @@ class ModelsSurface:
             lambda models, query: anthropic_models.encode_models(models, created, query),
         )
         self._gemini = _Shape(
-            Exchange(entry, "gemini", _gemini_error), gemini_models.encode_model, gemini_models.encode_models
+            Exchange(entry, "gemini", gemini_error), gemini_models.encode_model, gemini_models.encode_models
         )
 
     def routes(self) -> list[web.RouteDef]:
@@ -109,7 +109,3 @@ def _handler(pick: Callable[[web.Request], _Shape], *, whole: bool) -> Handler:
         return await (shape.list(http) if whole else shape.get(http))
 
     return handle
-
-
-def _gemini_error(error: GatewayError, request_id: str) -> Json:
-    return gemini.encode_error(error)

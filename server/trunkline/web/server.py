@@ -16,6 +16,7 @@ from trunkline.web.anthropic import AnthropicSurface
 from trunkline.web.completions import CompletionsSurface
 from trunkline.web.embeddings import EmbeddingsSurface
 from trunkline.web.exchange import json_response
+from trunkline.web.gemini import GeminiSurface
 from trunkline.web.models import ModelsSurface
 from trunkline.web.native.routes import routes as native_routes
 from trunkline.web.openai import OpenAISurface
@@ -28,7 +29,14 @@ from trunkline.web.unknown import unknown
 Render = Callable[[str], tuple[bytes, str]]
 """An `accept` header -> the metrics and their content type."""
 
-_SURFACES: Final = (OpenAISurface, CompletionsSurface, EmbeddingsSurface, AnthropicSurface, ModelsSurface)
+_SURFACES: Final = (
+    OpenAISurface,
+    CompletionsSurface,
+    EmbeddingsSurface,
+    AnthropicSurface,
+    GeminiSurface,
+    ModelsSurface,
+)
 
 _IDLE: Final = 75.0
 """Seconds that a connection may stay idle: longer than the 60 of the usual proxies, which then close it first."""

@@ -11,6 +11,7 @@ from google.genai import types
 from pydantic import ValidationError
 from wire.recordings import Recording, recording
 
+from trunkline.dialects.gemini.carry import unpack
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline.v1.chat_pb2 import ChatResponse, Finish, Usage
 from trunkline.v1.content_pb2 import Citation, Part, Reasoning, TokenLogprob, ToolCall
@@ -272,7 +273,7 @@ def test_several_candidates() -> None:
 
 
 def test_answers_of_others() -> None:
-    """An answer of another provider is told in Gemini's words; what Gemini's clients cannot read is left out."""
+    """An answer of another provider is told in Gemini's words; what that provider needs back is carried."""
     response = ChatResponse(id="x", model="claude")
     choice = response.choices.add(finish=Finish(reason=chat_pb2.FINISH_REASON_TOOL_CALLS, native_reason="tool_use"))
     choice.message.role = content_pb2.ROLE_ASSISTANT
@@ -286,13 +287,17 @@ def test_answers_of_others() -> None:
         ]
     )
     wire = write_answer(response)
+    parts = wire["candidates"][0]["content"]["parts"]
+    carried = [part.pop("thoughtSignature", None) for part in parts]
     assert wire["candidates"] == [
         {
             "content": {
                 "parts": [
                     {"text": "Hm.", "thought": True},
+                    {"text": "", "thought": True},
                     {"text": "I will not."},
                     {"functionCall": {"id": "toolu_1", "name": "f", "args": {"x": 1}}},
+                    {"text": "", "thought": True},
                 ],
                 "role": "model",
             },
@@ -300,5 +305,6 @@ def test_answers_of_others() -> None:
             "index": 0,
         }
     ]
-    assert "hunter2" not in str(wire)
+    said = list(response.choices[0].message.parts)
+    assert [unpack(signature) for signature in carried] == [[said[0]], [said[1]], None, said[:2], [said[4]]]
     assert is_valid(wire)

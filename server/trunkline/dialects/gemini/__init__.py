@@ -1,5 +1,13 @@
 """Google's `generateContent` and `streamGenerateContent`: their JSON to the contract and back."""
 
+from trunkline.dialects.gemini.embeddings import (
+    decode_embed_request,
+    decode_embed_response,
+    encode_embed_batch,
+    encode_embed_one,
+    encode_embed_request,
+    encode_embed_response,
+)
 from trunkline.dialects.gemini.encoder import StreamEncoder
 from trunkline.dialects.gemini.errors import decode_error, encode_error
 from trunkline.dialects.gemini.names import DIALECT
@@ -15,9 +23,15 @@ __all__ = [
     "Reader",
     "StreamDecoder",
     "StreamEncoder",
+    "decode_embed_request",
+    "decode_embed_response",
     "decode_error",
     "decode_request",
     "decode_response",
+    "encode_embed_batch",
+    "encode_embed_one",
+    "encode_embed_request",
+    "encode_embed_response",
     "encode_error",
     "encode_request",
     "encode_response",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
 from trunkline.call import LossKind
+from trunkline.dialects.gemini.carry import SIGNATURE, drop_bare_thoughts, unload, unpack
 from trunkline.dialects.gemini.ids import invent, is_invented
 from trunkline.dialects.gemini.media import decode_file, decode_inline, encode_media
 from trunkline.dialects.gemini.names import DIALECT, block_name, camel
@@ -63,6 +64,7 @@ def decode_content(wire: Object, message: Message, position: int, calls: Calls) 
         if wire.fields:
             wire.keep(message.extras, DIALECT)
         return
+    carried = False
     for item in take_parts(wire):
         fields = item.fields
         if len(fields) == 1 and type(fields.get("text")) is str:
@@ -71,10 +73,19 @@ def decode_content(wire: Object, message: Message, position: int, calls: Calls) 
         camel(fields)
         if not fields:
             continue
+        extras: dict[str, str] = {}
+        if SIGNATURE in fields and (own := unpack(fields[SIGNATURE])) is not None:
+            carried = True
+            extras = unload(own, parts)
+            del fields[SIGNATURE]
+            if "functionCall" not in fields:
+                continue
         part = parts.add()
         result = item.take_object("functionResponse") if "functionResponse" in fields else None
         if result is None:
             decode_part(item, part)
+            for dialect, said in extras.items():
+                part.extras[dialect] = said
             if part.HasField("tool_call"):
                 call = part.tool_call
                 if not call.id:
@@ -88,6 +99,8 @@ def decode_content(wire: Object, message: Message, position: int, calls: Calls) 
             decode_result(result, answered)
             answered.tool_call_id = calls.answer(call_id, answered.name)
             item.keep(part.extras, DIALECT)
+    if carried:
+        drop_bare_thoughts(parts)
     if wire.fields:
         wire.keep(message.extras, DIALECT)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trunkline.dialects.gemini.carry import Carrier
 from trunkline.dialects.gemini.citations import encode_citations
 from trunkline.dialects.gemini.finish import decode_block, encode_finish
 from trunkline.dialects.gemini.logprobs import encode_logprobs
@@ -38,6 +39,7 @@ class StreamEncoder:
         self._parted = False
         self._texts: dict[int, list[Part]] = {}
         self._ends: list[ChoiceEnd] = []
+        self._carriers: dict[int, Carrier] = {}
 
     def feed(self, event: ChatEvent) -> list[bytes]:
         """The chunks that `event` is written as."""
@@ -128,8 +130,13 @@ class StreamEncoder:
             # What only the end told, such as a signature, goes with an empty text.
             rest: dict[str, Json] = {"text": ""}
             restore(rest, end.part.extras, DIALECT)
+            if part.HasField("reasoning"):
+                carried = self._carrier(end.choice).load(part, {"text": "", "thought": True})
+                return (
+                    [self._chunk(_candidate(end.choice, {**carried, **rest}))] if len({**carried, **rest}) > 2 else []
+                )
             return [self._chunk(_candidate(end.choice, rest))] if len(rest) > 1 else []
-        wire = encode_part(part)
+        wire = self._carrier(end.choice).load(part, encode_part(part))
         if wire is None:
             return []
         candidate = _candidate(end.choice, wire, part.logprobs)
@@ -137,6 +144,9 @@ class StreamEncoder:
             self._held[end.choice] = candidate
             return []
         return [self._chunk(candidate)]
+
+    def _carrier(self, choice: int) -> Carrier:
+        return self._carriers.setdefault(choice, Carrier())
 
     def _chunk(self, candidate: dict[str, Json]) -> bytes:
         return dumps({"candidates": [candidate], **self._head})

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from trunkline.dialects.gemini.carry import Carrier
 from trunkline.dialects.gemini.citations import decode_citations, encode_citations
 from trunkline.dialects.gemini.content import decode_part, encode_call, take_parts
 from trunkline.dialects.gemini.finish import decode_block, decode_finish, encode_finish, is_finish
@@ -125,7 +126,9 @@ def encode_head(response: ChatResponse) -> dict[str, Json]:
 
 def _encode_candidate(choice: Choice) -> dict[str, Json]:
     message = choice.message
-    parts = [encoded for part in message.parts if (encoded := encode_part(part)) is not None]
+    carrier = Carrier()
+    encoded = [carrier.load(part, encode_part(part)) for part in message.parts]
+    parts = [part for part in encoded if part is not None]
     content: dict[str, Json] = {"parts": parts, "role": "model"} if parts else {"role": "model"}
     restore(content, message.extras, DIALECT)
     wire: dict[str, Json] = {"content": content}
