@@ -92,7 +92,7 @@ def _schema(form: ResponseFormat) -> Json:
     try:
         schema = loads(text)
     except GatewayError as error:
-        raise invalid_request(error.message, path) from None
+        raise invalid_request(f"`{path}` cannot be read. {error.message}", path) from None
     if not isinstance(schema, dict):
         raise invalid_request(f"`{path}` must be the text of a JSON object.", path)
     wrong = flaw(schema)
