@@ -140,7 +140,7 @@ def test_where_reasoning_is_off(more: dict[str, Any]) -> None:
     "schema", [{"type": "array"}, {"type": "string"}, {"$ref": "#/$defs/a", "$defs": {"a": PERSON}}, {}]
 )
 def test_what_no_tool_can_answer(schema: Any) -> None:
-    """Arguments are an object, and their schema says so at its top: whatever else is asked for, is asked for in text."""
+    """Arguments are an object, and their schema says so at its top: all else is asked for in text."""
     assert planned(asking(form(schema))).tool == ""
 
 

@@ -75,9 +75,9 @@ def text_of(response: ChatResponse) -> str:
     return part.text
 
 
-def call(name: str, arguments: Any, id: str = "c") -> Part:
+def call(name: str, arguments: Any, own: str = "c") -> Part:
     """A call of a tool."""
-    return Part(tool_call=ToolCall(id=id, name=name, arguments_json=json.dumps(arguments)))
+    return Part(tool_call=ToolCall(id=own, name=name, arguments_json=json.dumps(arguments)))
 
 
 def cuts(text: str, places: Iterable[int]) -> list[str]:
