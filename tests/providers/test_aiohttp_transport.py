@@ -15,11 +15,13 @@ class Server:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.bodies: list[bytes] = []
         self.url = ""
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer anything."""
         self.asked.append((str(request.url), {name.lower(): value for name, value in request.headers.items()}))
+        self.bodies.append(await request.content.read())
         return web.Response(text="ok")
 
 
@@ -40,11 +42,11 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
         await runner.cleanup()
 
 
-async def ask(base_url: str) -> tuple[int, bytes]:
+async def ask(base_url: str, sent: bytes = b"{}") -> tuple[int, bytes]:
     """One request by a transport of its own: the status and the body."""
     transport = AiohttpTransport(base_url, timeout=10, connect_timeout=10)
     try:
-        reply = await transport.send("POST", "/chat", {"content-type": "application/json"}, b"{}")
+        reply = await transport.send("POST", "/chat", {"content-type": "application/json"}, sent)
         body = b"".join([chunk async for chunk in reply.chunks()])
         await reply.close()
         return reply.status, body
@@ -87,3 +89,13 @@ async def test_no_key_is_taken_from_netrc(
     assert await ask(server.url) == (200, b"ok")
     [(_, headers)] = server.asked
     assert "authorization" not in headers
+
+
+async def test_a_large_body_arrives_whole_and_with_its_length(server: Server) -> None:
+    """A request with an image of some megabytes is sent like any other, and nothing warns of it."""
+    sent = b'{"image":"%b"}' % (b"QUJD" * 2**20)
+    assert await ask(server.url, sent) == (200, b"ok")
+    [(_, headers)] = server.asked
+    assert headers["content-length"] == str(len(sent))
+    assert headers["content-type"] == "application/json"
+    assert server.bodies == [sent]

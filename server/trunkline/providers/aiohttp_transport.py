@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Mapping
+from typing import Final
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -10,6 +12,9 @@ from yarl import URL
 
 from trunkline.errors import GatewayError, provider_failed
 from trunkline.v1 import errors_pb2
+
+_LARGE: Final = 2**20
+"""The most bytes of a body that is sent at one go."""
 
 
 class AiohttpReply:
@@ -67,7 +72,9 @@ class AiohttpTransport:
             if len(self._urls) < 64:
                 self._urls[path] = url
         try:
-            response = await self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
+            # What is large goes out in pieces: aiohttp would write it at one go, and warn that it does.
+            data = body if body is None or len(body) <= _LARGE else io.BytesIO(body)
+            response = await self._session.request(method, url, headers=headers, data=data, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _failed(error) from error
         return AiohttpReply(response)

@@ -246,13 +246,19 @@ class HttpProvider(ABC):
         await self._transport.close()
 
     async def _send(self, request: ChatRequest, attempt: Attempt, *, stream: bool) -> Reply:
+        headers, body = self._write(request, attempt, stream=stream)
+        return await self._post(self.path(attempt.model, stream=stream), headers, body, attempt)
+
+    def _write(self, request: ChatRequest, attempt: Attempt, *, stream: bool) -> tuple[Mapping[str, str], bytes]:
+        """The headers and the body of a request. What these are made of, which may be large, is not kept while the
+        provider answers."""
         wire = self.encode_request(request, attempt.model, attempt.losses)
         try:
             self._check_losses(attempt, request.routing.require_parameters)
         except GatewayError as error:
             raise self._own(error, attempt) from None
         self.address(wire, attempt.model, stream=stream)
-        return await self._post(self.path(attempt.model, stream=stream), wire, attempt)
+        return self.headers(wire), dumps(wire)
 
     def _check_losses(self, attempt: Attempt, strict: bool) -> None:
         """Refuse what cannot all be taken, where its caller wants all or nothing."""
@@ -264,7 +270,7 @@ class HttpProvider(ABC):
 
     async def _ask(self, path: str, wire: dict[str, Json], attempt: Attempt) -> Object:
         """What the provider answers, in one object, to `wire`. Raises `GatewayError`."""
-        reply = await self._post(path, wire, attempt)
+        reply = await self._post(path, self.headers(wire), dumps(wire), attempt)
         try:
             return Object(self._object(await self._body(reply)), lenient=True)
         except GatewayError as error:
@@ -272,12 +278,10 @@ class HttpProvider(ABC):
         finally:
             await reply.close()
 
-    async def _post(self, path: str, wire: dict[str, Json], attempt: Attempt) -> Reply:
-        """Send `wire`, and give the answer where its status is a good one. Raises `GatewayError` otherwise."""
-        headers = self.headers(wire)
+    async def _post(self, path: str, headers: Mapping[str, str], body: bytes, attempt: Attempt) -> Reply:
+        """Send `body`, and give the answer where its status is a good one. Raises `GatewayError` otherwise."""
         if attempt.call.traceparent:
             headers = {**headers, "traceparent": attempt.call.traceparent}
-        body = dumps(wire)
         try:
             headers = await self.authorize("POST", path, headers, body)
             reply = await self._transport.send("POST", path, headers, body)

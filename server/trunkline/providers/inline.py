@@ -83,7 +83,8 @@ def _in_parts(parts: Iterable[Part], path: str, takes: Set[str]) -> Iterator[tup
         kind = part.WhichOneof("kind")
         if kind == "media":
             media = part.media
-            if media.uri[:8].lower().startswith(("http://", "https://")) and sort_of(media.media_type) not in takes:
+            # The sort first: to read the address copies it, with all the data that it may hold.
+            if sort_of(media.media_type) not in takes and media.uri[:8].lower().startswith(("http://", "https://")):
                 yield f"{path}.parts[{number}]", media
         elif kind == "tool_result":
             yield from _in_parts(part.tool_result.parts, f"{path}.parts[{number}].tool_result", takes)

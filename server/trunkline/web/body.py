@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from trunkline.dialects.wire import Json, loads
 from trunkline.errors import GatewayError, invalid_request
@@ -21,15 +21,29 @@ async def read_body(request: web.Request, *, timeout: float) -> bytes:  # noqa: 
         raise _too_large(limit)
     try:
         if request.content.is_eof():
-            return await request.read()
+            return await _read(request.content, limit)
         async with asyncio.timeout(timeout):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large(limit) from None
+            return await _read(request.content, limit)
     except TimeoutError:
         raise invalid_request(f"The request's body did not arrive within {timeout:g} seconds.") from None
     except web.RequestPayloadError:
         raise invalid_request("The request's body cannot be read: its encoding is broken.") from None
+
+
+async def _read(content: StreamReader, limit: int) -> bytes:
+    """All of `content`. aiohttp's own `read` copies it once more, and keeps it as long as the request."""
+    piece = await content.readany()
+    if content.at_eof() and len(piece) <= limit:
+        return piece
+    pieces: list[bytes] = []
+    size = 0
+    while piece:
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+        piece = await content.readany()
+    return b"".join(pieces)
 
 
 async def read_object(request: web.Request, *, timeout: float) -> dict[str, Json]:  # noqa: ASYNC109
@@ -37,6 +51,11 @@ async def read_object(request: web.Request, *, timeout: float) -> dict[str, Json
     body = await read_body(request, timeout=timeout)
     if not body:
         raise invalid_request("The request has no body; it must be a JSON object.")
+    return object_of(body)
+
+
+def object_of(body: bytes) -> dict[str, Json]:
+    """The JSON object in `body`. Raises `GatewayError` (INVALID_REQUEST) where there is none."""
     value = loads(body)
     if type(value) is not dict:
         raise invalid_request("The request's body must be a JSON object.")

@@ -59,17 +59,19 @@ def decode_file(wire: Object, media: Media) -> None:
 
 def encode_media(media: Media, path: str) -> dict[str, Json]:
     """A part that holds `media`. Raises `GatewayError` (UNSUPPORTED) where none can."""
+    # Read once: each reading of a field copies it, and this one may be large.
+    uri = media.uri
     match media.WhichOneof("source"):
         case "data":
             return {"inlineData": _inline(media, media.media_type, base64.b64encode(media.data).decode())}
-        case "uri" if media.uri.startswith("data:"):
-            head, _, data = media.uri.partition(",")
+        case "uri" if uri.startswith("data:"):
+            head, _, data = uri.partition(",")
             media_type = head[5:].removesuffix(";base64")
             if not head.endswith(";base64"):
                 data = base64.b64encode(unquote_to_bytes(data)).decode()
             return {"inlineData": _inline(media, media_type or media.media_type, data)}
         case "uri":
-            return {"fileData": _file(media, media.uri)}
+            return {"fileData": _file(media, uri)}
         case "file_id" if media.file_id.startswith("files/"):
             return {"fileData": _file(media, FILES + media.file_id)}
         case _:

@@ -83,10 +83,12 @@ def _url(media: Media, path: str) -> str:
 
 
 def _base64(media: Media) -> str | None:
+    # Read once: each reading of a field copies it, and this one may be large.
+    uri = media.uri
     match media.WhichOneof("source"):
         case "data":
             return base64.b64encode(media.data).decode()
-        case "uri" if media.uri.startswith("data:"):
-            return media.uri.partition(",")[2]
+        case "uri" if uri.startswith("data:"):
+            return uri.partition(",")[2]
         case _:
             return None

@@ -59,12 +59,14 @@ def encode_media(media: Media, path: str, *, is_file: bool = False) -> dict[str,
     file: dict[str, Json] = {"type": "input_file"}
     if media.filename:
         file["filename"] = media.filename
+    # Read once: each reading of a field copies it, and this one may be large.
+    uri = media.uri
     if media.WhichOneof("source") == "file_id":
         file["file_id"] = media.file_id
-    elif media.uri.startswith(("http://", "https://")):
-        file["file_url"] = media.uri
+    elif uri.startswith(("http://", "https://")):
+        file["file_url"] = uri
     else:
-        file["file_data"] = _url(media, path)
+        file["file_data"] = uri or _url(media, path)
         if not media.filename:
             # The API refuses data without a name.
             file["filename"] = f"file.{_SUFFIXES.get(media.media_type, 'bin')}"
@@ -82,11 +84,12 @@ _SUFFIXES: Final = {
 
 
 def _audio(media: Media, path: str) -> dict[str, Json]:
+    uri = media.uri
     match media.WhichOneof("source"):
         case "data":
             data = base64.b64encode(media.data).decode()
-        case "uri" if media.uri.startswith("data:"):
-            data = media.uri.partition(",")[2]
+        case "uri" if uri.startswith("data:"):
+            data = uri.partition(",")[2]
         case _:
             raise unsupported(f"`{path}` is audio by address, which this format cannot hold: send its data.", path)
     return {"type": "input_audio", "input_audio": {"data": data, "format": media.media_type.partition("/")[2]}}

@@ -10,7 +10,7 @@ from trunkline.core.gateway import Gateway
 from trunkline.dialects.wire import Json, Object, dumps
 from trunkline.errors import GatewayError, invalid_request
 from trunkline.store.conversations import Conversation, missing
-from trunkline.web.body import read_body, read_object
+from trunkline.web.body import object_of, read_body, read_object
 from trunkline.web.exchange import Exchange, json_response
 from trunkline.web.openai import BASES
 from trunkline.web.responses.pages import page
@@ -51,7 +51,7 @@ class ConversationsSurface:
 
     async def _create(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         body = await read_body(http, timeout=self._body_timeout)
-        wire = Object(await read_object(http, timeout=self._body_timeout) if body else {})
+        wire = Object(object_of(body) if body else {})
         made = await self._store.create(call.caller, _metadata(wire), _items(wire))
         return self._told(made, call)
 
