@@ -23,10 +23,10 @@ def foreign_losses(request: ChatRequest, turns: Iterable[Turn], dialect: str, lo
     request in `dialect` therefore leaves out. `turns` are the messages of `request`."""
     if request.extras:
         _note(request.extras, "", dialect, losses)
-    for index, (message, parts, _) in enumerate(turns):
+    for index, (message, parts, _, text) in enumerate(turns):
         if message.extras:
             _note(message.extras, f"messages[{index}].", dialect, losses)
-        for part in parts:
+        for part in () if text else parts:
             # Reasoning goes back to its origin alone, by contract: leaving its signature out is no loss.
             if part.extras and part.WhichOneof("kind") != "reasoning":
                 _note(part.extras, f"messages[{index}].", dialect, losses)

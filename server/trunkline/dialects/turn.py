@@ -11,8 +11,11 @@ from trunkline.v1.content_pb2 import Message, Part
 Kind: TypeAlias = Literal["text", "media", "tool_call", "tool_result", "reasoning", "refusal", "opaque"] | None
 """The kind of a part, as `WhichOneof` tells it."""
 
-Turn: TypeAlias = tuple[Message, list[Part], list[Kind]]
-"""A message, its parts, and their kinds."""
+
+Turn: TypeAlias = tuple[Message, list[Part], Sequence[Kind], str]
+"""A message, its parts, their kinds, and the text that is all there is of them, as `bare_text` tells it."""
+
+_TEXT: tuple[Kind, ...] = ("text",)
 
 
 def turns_of(request: ChatRequest) -> list[Turn]:
@@ -21,7 +24,9 @@ def turns_of(request: ChatRequest) -> list[Turn]:
     # A slice is a list of Python's own: to walk through it costs less than to walk through the field.
     for message in request.messages[:]:
         parts = message.parts[:]
-        turns.append((message, parts, [part.WhichOneof("kind") for part in parts]))
+        text = bare_text(parts)
+        kinds = _TEXT if text else [part.WhichOneof("kind") for part in parts]
+        turns.append((message, parts, kinds, text))
     return turns
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from typing import Any, Final
 
 from trunkline.call import LossKind
@@ -11,7 +12,7 @@ from trunkline.dialects.anthropic.content import decode_blocks, encode_part, pla
 from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.profile import Writing
 from trunkline.dialects.ids import made_id
-from trunkline.dialects.turn import Kind, Turn, bare_text
+from trunkline.dialects.turn import Kind, Turn
 from trunkline.dialects.wire import Json, Object, restore
 from trunkline.errors import invalid_request, unsupported
 from trunkline.v1 import content_pb2
@@ -77,11 +78,11 @@ class _Turn:
 
     __slots__ = ("blocks", "message", "results", "role", "server_tool_last")
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, blocks: list[Json]) -> None:
         self.role = role
         self.message: dict[str, Json] = {"role": role, "content": None}
-        self.results: list[Json] = []
-        self.blocks: list[Json] = []
+        self.results: list[Json] | None = None
+        self.blocks = blocks
         self.server_tool_last = False
 
 
@@ -125,53 +126,53 @@ class Conversation:
         self._place()
         if not self._turns and self._system:
             # Instructions alone: the API answers a user.
-            turn = _Turn("user")
-            turn.blocks, self._system = self._system, []
-            self._turns.append(turn)
+            self._turns.append(_Turn("user", self._system))
+            self._system = []
             self._to.lose("messages[0].role", LossKind.APPROXIMATED)
         if self._system:
             wire["system"] = plain(self._system)
         messages: list[Json] = []
         for turn in self._turns:
-            turn.message["content"] = plain(turn.results + turn.blocks)
+            turn.message["content"] = plain(turn.blocks if turn.results is None else turn.results + turn.blocks)
             messages.append(turn.message)
         if messages and self._turns[-1].role == "assistant":
             _trim(messages)
         wire["messages"] = messages
 
     def _instructions(self, turn: Turn, path: str) -> list[Json]:
-        _, parts, kinds = turn
+        _, parts, kinds, _ = turn
         for kind in kinds:
             if kind != "text" and kind != "opaque":
                 raise unsupported(f"`{path}` holds more than text, which instructions to this target cannot.", path)
         return self._blocks(parts, kinds, path)[1]
 
     def _append(self, role: str, said: Turn, number: int) -> None:
-        message, parts, kinds = said
-        text = bare_text(parts)
+        message, parts, kinds, text = said
         if text and not text.isspace() and not parts[0].citations:
-            turn = self._turn(role)
-            turn.blocks.append({"type": "text", "text": text})
+            turn = self._extend(role, [{"type": "text", "text": text}])
         else:
             results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
             if not blocks and not results:
                 return
-            turn = self._turn(role)
-            # Results come first in their turn, whatever stands beside them.
-            turn.results += results
-            turn.blocks += blocks
+            turn = self._extend(role, blocks)
+            if results:
+                # They come first in their turn, whatever stands beside them.
+                turn.results = results if turn.results is None else turn.results + results
         turn.server_tool_last = role == "assistant" and kinds[-1] == "opaque"
         if message.extras:
             restore(turn.message, message.extras, DIALECT)
 
-    def _turn(self, role: str) -> _Turn:
-        """The turn that goes on: the last one, or a new one."""
-        turns = self._turns
-        if not turns or turns[-1].role != role:
-            turns.append(_Turn(role))
-        return turns[-1]
+    def _extend(self, role: str, blocks: list[Json]) -> _Turn:
+        """Add `blocks` to the last turn, or to a new one."""
+        last = self._turns[-1] if self._turns else None
+        if last is not None and last.role == role:
+            last.blocks += blocks
+            return last
+        turn = _Turn(role, blocks)
+        self._turns.append(turn)
+        return turn
 
-    def _blocks(self, parts: list[Part], kinds: list[Kind], path: str) -> tuple[list[Json], list[Json]]:
+    def _blocks(self, parts: Sequence[Part], kinds: Sequence[Kind], path: str) -> tuple[list[Json], list[Json]]:
         """The tool results of a message, and its other blocks."""
         results: list[Json] = []
         blocks: list[Json] = []
@@ -211,7 +212,7 @@ class Conversation:
         last = self._turns[-1] if self._turns else None
         legal = last is not None and (last.role == "user" or (last.role == "assistant" and last.server_tool_last))
         if legal and self._to.profile.system_turns:
-            turn = _Turn("system")
+            turn = _Turn("system", [])
             for _, message, blocks in waiting:
                 turn.blocks.extend(blocks)
                 restore(turn.message, message.extras, DIALECT)

@@ -100,7 +100,7 @@ def encode_tools(request: ChatRequest, wire: dict[str, Json], to: Writing) -> No
 
 
 def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:
-    if tool.WhichOneof("kind") == "native":
+    if tool.HasField("native"):
         path = f"tools[{number}]"
         if tool.native.dialect != DIALECT:
             to.lose(f"{path}.{kind_of(tool.native.json)}")
@@ -113,11 +113,12 @@ def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:
     description, schema = function.description, function.parameters_json
     if description:
         wire["description"] = description
-    if function.strict or not has_type(schema):
+    told = function.HasField("strict")
+    if (told and function.strict) or not has_type(schema):
         wire["input_schema"] = _schema(schema, f"tools[{number}]")
     else:
         wire["input_schema"] = msgspec.Raw(schema.encode())
-    if function.HasField("strict"):
+    if told:
         _encode_strict(tool, wire, to, f"tools[{number}]")
     if tool.HasField("cache"):
         wire["cache_control"] = encode_cache(tool.cache)

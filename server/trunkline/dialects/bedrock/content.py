@@ -69,22 +69,24 @@ def decode_block(wire: Object, parts: Any, role: Role.ValueType) -> None:
 
 def _decode_object(wire: Object, kind: str, inner: dict[str, Json], parts: Any, role: Role.ValueType) -> bool:
     """Read a block that holds an object; tells whether the contract has a place for it."""
-    part = Part()
     match kind:
         case "toolUse" if inner.get("type") != SERVER_TOOL:
+            part = parts.add()
             decode_call(wire, part)
         case "toolResult" if role != content_pb2.ROLE_ASSISTANT and "type" not in inner:
+            part = parts.add()
             _decode_result(wire, part)
         case "reasoningContent":
+            part = parts.add()
             _decode_reasoning(wire, part)
         case "citationsContent" if "content" not in inner or plain_texts(inner["content"]) is not None:
+            part = parts.add()
             _decode_cited(wire, part)
         case _:
             return False
     wire.keep(part.extras, DIALECT)
     if kind == "citationsContent" and not is_cited(part):
         part.extras[DIALECT] = CITED
-    parts.append(part)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from typing import Any, Final
 
 from trunkline.call import LossKind
@@ -11,7 +12,7 @@ from trunkline.dialects.bedrock.content import cache_block, decode_blocks, encod
 from trunkline.dialects.bedrock.dialect import DIALECT
 from trunkline.dialects.bedrock.profile import Writing
 from trunkline.dialects.ids import made_id
-from trunkline.dialects.turn import Kind, Turn, bare_text
+from trunkline.dialects.turn import Kind, Turn
 from trunkline.dialects.wire import Json, Object, restore
 from trunkline.errors import invalid_request, unsupported
 from trunkline.v1 import content_pb2
@@ -75,11 +76,11 @@ class _Turn:
 
     __slots__ = ("blocks", "message", "results", "role")
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, blocks: list[Json]) -> None:
         self.role = role
         self.message: dict[str, Json] = {"role": role, "content": None}
-        self.results: list[Json] = []
-        self.blocks: list[Json] = []
+        self.results: list[Json] | None = None
+        self.blocks = blocks
 
 
 class Conversation:
@@ -124,15 +125,12 @@ class Conversation:
         self._place()
         if not self._turns and self._system:
             # Instructions alone: the API answers a user.
-            turn = _Turn("user")
-            turn.blocks, self._system = self._system, []
-            self._turns.append(turn)
+            self._turns.append(_Turn("user", self._system))
+            self._system = []
             self._to.lose("messages[0].role", LossKind.APPROXIMATED)
         elif self._turns and self._turns[0].role == "assistant":
             # A conversation must begin with the user.
-            turn = _Turn("user")
-            turn.blocks.append({"text": _FILLER})
-            self._turns.insert(0, turn)
+            self._turns.insert(0, _Turn("user", [{"text": _FILLER}]))
             self._to.lose("messages[0].role", LossKind.APPROXIMATED)
         if self._system and not self._to.profile.system:
             first = self._turns[0]
@@ -143,8 +141,8 @@ class Conversation:
             wire["system"] = self._system
         messages: list[Json] = []
         for turn in self._turns:
-            blocks = turn.results + turn.blocks
-            if _has(blocks, "document") and not _has(blocks, "text"):
+            blocks = turn.blocks if turn.results is None else turn.results + turn.blocks
+            if self._to.documents and _has(blocks, "document") and not _has(blocks, "text"):
                 # The API takes no document without a text.
                 blocks.append({"text": _FILLER})
             turn.message["content"] = blocks
@@ -154,37 +152,38 @@ class Conversation:
         wire["messages"] = messages
 
     def _instructions(self, turn: Turn, path: str) -> list[Json]:
-        _, parts, kinds = turn
+        _, parts, kinds, _ = turn
         for kind in kinds:
             if kind != "text" and kind != "opaque":
                 raise unsupported(f"`{path}` holds more than text, which instructions to this target cannot.", path)
         return self._blocks(parts, kinds, path)[1]
 
     def _append(self, role: str, said: Turn, number: int) -> None:
-        message, parts, kinds = said
-        text = bare_text(parts)
+        message, parts, kinds, text = said
         if text and not text.isspace() and not parts[0].citations:
-            turn = self._turn(role)
-            turn.blocks.append({"text": text})
+            turn = self._extend(role, [{"text": text}])
         else:
             results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
             if not blocks and not results:
                 return
-            turn = self._turn(role)
-            # Results come first in their turn, whatever stands beside them.
-            turn.results += results
-            turn.blocks += blocks
+            turn = self._extend(role, blocks)
+            if results:
+                # They come first in their turn, whatever stands beside them.
+                turn.results = results if turn.results is None else turn.results + results
         if message.extras:
             restore(turn.message, message.extras, DIALECT)
 
-    def _turn(self, role: str) -> _Turn:
-        """The turn that goes on: the last one, or a new one."""
-        turns = self._turns
-        if not turns or turns[-1].role != role:
-            turns.append(_Turn(role))
-        return turns[-1]
+    def _extend(self, role: str, blocks: list[Json]) -> _Turn:
+        """Add `blocks` to the last turn, or to a new one."""
+        last = self._turns[-1] if self._turns else None
+        if last is not None and last.role == role:
+            last.blocks += blocks
+            return last
+        turn = _Turn(role, blocks)
+        self._turns.append(turn)
+        return turn
 
-    def _blocks(self, parts: list[Part], kinds: list[Kind], path: str) -> tuple[list[Json], list[Json]]:
+    def _blocks(self, parts: Sequence[Part], kinds: Sequence[Kind], path: str) -> tuple[list[Json], list[Json]]:
         """The tool results of a message, and its other blocks; each with the mark that stands behind it."""
         results: list[Json] = []
         blocks: list[Json] = []
@@ -228,7 +227,7 @@ class Conversation:
             return
         claude = self._to.profile.claude
         if claude is not None and claude.system_turns and self._turns and self._turns[-1].role == "user":
-            turn = _Turn("system")
+            turn = _Turn("system", [])
             for _, message, blocks in waiting:
                 turn.blocks.extend(blocks)
                 restore(turn.message, message.extras, DIALECT)

@@ -92,7 +92,7 @@ def encode_tools(request: ChatRequest, called: Iterable[str], wire: dict[str, Js
     """
     tools: list[Json] = []
     for number, tool in enumerate(request.tools[:]):
-        block = _encode_tool(tool, to, f"tools[{number}]")
+        block = _encode_tool(tool, to, number)
         if block is not None:
             tools.append(block)
             mark = _mark(tool, to)
@@ -125,8 +125,9 @@ def _mark(tool: Tool, to: Writing) -> dict[str, Json] | None:
     return encode_cache(tool.cache, to)
 
 
-def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
-    if tool.WhichOneof("kind") == "native":
+def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:
+    if tool.HasField("native"):
+        path = f"tools[{number}]"
         if tool.native.dialect != DIALECT:
             to.lose(f"{path}.{kind_of(tool.native.json)}")
             return None
@@ -139,18 +140,20 @@ def _encode_tool(tool: Tool, to: Writing, path: str) -> Json:
     if description:
         spec["description"] = description
     schema: Json
-    if function.strict or not has_type(parameters):
-        schema = _schema(parameters, path)
+    told = function.HasField("strict")
+    strict = told and function.strict
+    if strict or not has_type(parameters):
+        schema = _schema(parameters, f"tools[{number}]")
     else:
         schema = msgspec.Raw(parameters.encode())
-    if function.strict:
+    if strict:
         fitted, changed = fit_schema(schema)
         if changed or not to.profile.structured:
-            to.lose(f"{path}.function.strict")
+            to.lose(f"tools[{number}].function.strict")
         else:
             schema = fitted
             spec["strict"] = True
-    elif function.HasField("strict") and to.profile.structured:
+    elif told and to.profile.structured:
         spec["strict"] = False
     spec["inputSchema"] = {"json": schema}
     wire: dict[str, Json] = {"toolSpec": spec}

@@ -13,7 +13,7 @@ from trunkline.dialects.gemini.names import DIALECT, block_name, camel
 from trunkline.dialects.gemini.partial import patched
 from trunkline.dialects.gemini.profile import Writing
 from trunkline.dialects.gemini.results import decode_result, encode_result
-from trunkline.dialects.turn import Kind, Turn, bare_text
+from trunkline.dialects.turn import Kind, Turn
 from trunkline.dialects.wire import Json, Object, loads, raw, restore, text_of
 from trunkline.errors import GatewayError, invalid_request, unsupported
 from trunkline.v1 import content_pb2
@@ -191,7 +191,7 @@ def encode_contents(turns: Iterable[Turn], to: Writing) -> tuple[list[Json], lis
     names: dict[str, str] = {}
     beside: list[Json] = []
     answering = False
-    for number, (message, said, kinds) in enumerate(turns):
+    for number, (message, said, kinds, text) in enumerate(turns):
         role = message.role
         if role in _INSTRUCTIONS:
             if contents:
@@ -201,7 +201,6 @@ def encode_contents(turns: Iterable[Turn], to: Writing) -> tuple[list[Json], lis
         if message.name:
             to.lose(f"messages[{number}].name")
         moved: list[Json] = []
-        text = bare_text(said)
         parts: list[Json] = [{"text": text}] if text else []
         if not text:
             path = f"messages[{number}]"

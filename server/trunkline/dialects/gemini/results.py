@@ -53,7 +53,7 @@ def encode_result(result: ToolResult, name: str, *, media: bool, path: str) -> t
     """A `functionResponse`, but for its id, and the parts to stand beside it: media, where it may not hold `media`."""
     texts: list[str] = []
     holds: list[Json] = []
-    for part in result.parts:
+    for part in result.parts[:]:
         match part.WhichOneof("kind"):
             case "text":
                 texts.append(part.text)

@@ -21,10 +21,11 @@ _MODE_NAMES: Final[dict[int, str]] = {mode: name for name, mode in _MODES.items(
 
 def decode_tools(wire: Object, request: ChatRequest) -> None:
     """Read `tools`: each declared function is a tool, and so is each key that names one that Google runs."""
+    tools = request.tools
     for item in wire.take_objects("tools"):
         camel(item.fields)
         for function in item.take_objects("functionDeclarations"):
-            _decode_function(function, request.tools.add())
+            _decode_function(function, tools.add())
         for name, options in item.fields.items():
             native = request.tools.add().native
             native.dialect = DIALECT
@@ -33,6 +34,8 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
 
 def _decode_function(wire: Object, tool: Tool) -> None:
     fields = wire.fields
+    if _decode_plain(fields, tool):
+        return
     camel(fields)
     function = tool.function
     function.name = wire.need_str("name")
@@ -47,6 +50,17 @@ def _decode_function(wire: Object, tool: Tool) -> None:
             function.parameters_json = text_of(to_json_schema(parameters))
     if fields:
         wire.keep(tool.extras, DIALECT)
+
+
+def _decode_plain(fields: dict[str, Json], tool: Tool) -> bool:
+    """Read a function that holds nothing but its name, description and JSON Schema, as most do. Tells whether this was
+    one."""
+    name, description, schema = fields.get("name"), fields.get("description"), fields.get("parametersJsonSchema")
+    if not (len(fields) == 3 and type(name) is str and type(description) is str and type(schema) is dict):
+        return False
+    function = tool.function
+    function.name, function.description, function.parameters_json = name, description, text_of(schema)
+    return True
 
 
 def encode_tools(request: ChatRequest, to: Writing) -> list[Json]:

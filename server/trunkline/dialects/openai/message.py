@@ -103,9 +103,9 @@ def decode_assistant(wire: Object, message: Message) -> None:
 
 def encode_message(turn: Turn, messages: list[Json], to: Writing, number: int) -> None:
     """Write the message of this `number` into `messages`: several where it holds the results of several calls."""
-    message, parts, kinds = turn
-    if "tool_result" not in kinds:
-        messages.append(_encode_turn(message, parts, kinds, to, number))
+    message, parts, kinds, text = turn
+    if text or "tool_result" not in kinds:
+        messages.append(_encode_turn(message, parts, kinds, text, to, number))
         return
     wires: list[dict[str, Json]] = []
     others: list[Part] = []
@@ -116,7 +116,7 @@ def encode_message(turn: Turn, messages: list[Json], to: Writing, number: int) -
             others.append(part)
     if others:
         rest = Message(role=message.role, name=message.name)
-        wire = _encode_turn(rest, others, [kind for kind in kinds if kind != "tool_result"], to, number)
+        wire = _encode_turn(rest, others, [kind for kind in kinds if kind != "tool_result"], "", to, number)
         # What the assistant says comes before the results of its calls, what anyone else says after them.
         wires.insert(0 if message.role == content_pb2.ROLE_ASSISTANT else len(wires), wire)
     messages.extend(wires)
@@ -140,19 +140,21 @@ def _encode_result(part: Part, message: Message, to: Writing, number: int, index
 
 
 def _encode_turn(
-    message: Message, parts: Sequence[Part], kinds: Sequence[Kind], to: Writing, number: int
+    message: Message, parts: Sequence[Part], kinds: Sequence[Kind], text: str, to: Writing, number: int
 ) -> dict[str, Json]:
-    """Write `message`, of which these are the parts that it is to hold, and their kinds."""
+    """Write `message`, of which these are the parts that it is to hold, their kinds, and the text that is all."""
     role, name = _NAMES.get(message.role, "user"), message.name
     if role == "developer" and not to.profile.developer_role:
         role = "system"
     wire: dict[str, Json] = {"role": role}
     if name:
         wire["name"] = name
-    if role == "assistant":
+    if text:
+        wire["content"] = text
+    elif role == "assistant":
         _encode_assistant(parts, kinds, wire, to, number)
     else:
-        wire["content"] = bare_text(parts) or encode_content(parts, to, f"messages[{number}]")
+        wire["content"] = encode_content(parts, to, f"messages[{number}]")
     if message.extras:
         restore(wire, message.extras, DIALECT)
     return wire

@@ -281,7 +281,7 @@ def _put(wire: dict[str, Json], name: str, value: Json, to: Writing) -> None:
 
 
 def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:
-    if tool.WhichOneof("kind") == "native":
+    if tool.HasField("native"):
         path = f"tools[{number}]"
         if tool.native.dialect != DIALECT:
             raise unsupported(f"`{path}` is a tool that only `{tool.native.dialect}` runs.", path)

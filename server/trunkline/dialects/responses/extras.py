@@ -25,6 +25,8 @@ def take_item(wire: Object) -> dict[str, Json]:
     """Take out of an item what it tells of itself."""
     fields = wire.fields
     item: dict[str, Json] = {}
+    if _ITEM_KEYS.isdisjoint(fields):
+        return item
     for key in [key for key in fields if key in _ITEM_KEYS]:
         value = fields.pop(key)
         if value is not None:

@@ -12,7 +12,7 @@ from trunkline.dialects.responses.reasoning import encode_reasoning
 from trunkline.dialects.responses.tools import short_name
 from trunkline.dialects.responses.turns import CALLS, RESULTS
 from trunkline.dialects.responses.writing import Writing
-from trunkline.dialects.turn import Turn, bare_text
+from trunkline.dialects.turn import Turn
 from trunkline.dialects.wire import Json
 from trunkline.errors import unsupported
 from trunkline.v1 import content_pb2
@@ -34,11 +34,10 @@ def encode_messages(turns: Sequence[Turn], to: Writing, begin: int = 0) -> list[
     items: list[Json] = []
     for number in range(begin, len(turns)):
         turn = turns[number]
-        message, parts, _ = turn
+        message, parts, _, text = turn
         if message.name:
             to.lose(f"messages[{number}].name")
         if message.role == content_pb2.ROLE_ASSISTANT:
-            text = bare_text(parts)
             if text and not parts[0].citations and not parts[0].logprobs:
                 items.append({"role": "assistant", "content": text})
             else:
@@ -49,9 +48,9 @@ def encode_messages(turns: Sequence[Turn], to: Writing, begin: int = 0) -> list[
 
 
 def _encode_turn(turn: Turn, items: list[Json], to: Writing, path: str) -> None:
-    message, parts, kinds = turn
-    said: list[Part] = []
-    for index, part in enumerate(parts):
+    message, parts, kinds, text = turn
+    said: list[Part] = parts if text else []
+    for index, part in enumerate(() if text else parts):
         kind = kinds[index]
         if kind == "tool_result":
             items.append(_encode_result(part, to, path))
@@ -64,7 +63,7 @@ def _encode_turn(turn: Turn, items: list[Json], to: Writing, path: str) -> None:
         else:
             said.append(part)
     if said:
-        content = encode_input(said, to, path)
+        content = text or encode_input(said, to, path)
         if content != []:
             wire: dict[str, Json] = {"role": _NAMES.get(message.role, "user"), "content": content}
             if message.extras:
@@ -87,7 +86,7 @@ def _encode_result(part: Part, to: Writing, path: str) -> dict[str, Json]:
 
 
 def _encode_assistant(turn: Turn, items: list[Json], to: Writing, path: str) -> None:
-    _, parts, kinds = turn
+    _, parts, kinds, _ = turn
     open_message: dict[str, Json] | None = None
     messages: list[dict[str, Json]] = []
     for index, part in enumerate(parts):
