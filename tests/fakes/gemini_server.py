@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ class GeminiServer:
         self.tokens = 0
         """How many tokens were made."""
         self.refuse_tokens = False
+        self.abandoned = asyncio.Event()
         self._issued: set[str] = set()
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -167,6 +169,11 @@ class GeminiServer:
         ends = {"cut", "cut off", "late error"}
         for chunk in chunks[:-1] if said in ends else chunks:
             await response.write(b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n")
+            if said == "hang":
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.abandoned.set()
         if said == "late error":
             await response.write(b'{"error":{"code":503,"message":"Busy.","status":"UNAVAILABLE"}}\n')
         if said == "cut" and request.transport is not None:

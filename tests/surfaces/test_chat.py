@@ -1,0 +1,10 @@
+"""Chat Completions over every kind of provider, by OpenAI's SDK."""
+
+from surfaces.chat_surface import ChatSurface
+from surfaces.conformance import SurfaceConformance
+
+
+class TestChat(SurfaceConformance):
+    """See `SurfaceConformance`."""
+
+    surface = ChatSurface
