@@ -11,13 +11,13 @@ from trunkline.dialects.anthropic.errors import decode_error
 from trunkline.dialects.anthropic.finish import decode_finish
 from trunkline.dialects.anthropic.response import FINISH_KEYS, decode_answer_block, decode_head, drop_nulls
 from trunkline.dialects.anthropic.usage import decode_usage
+from trunkline.dialects.event import text_delta
 from trunkline.dialects.wire import Json, Object, loads, text_of
 from trunkline.errors import GatewayError, provider_failed
 from trunkline.v1.chat_pb2 import (
     ChatEvent,
     ChatResponse,
     ChoiceEnd,
-    PartDelta,
     PartEnd,
     PartStart,
     ResponseEnd,
@@ -188,13 +188,13 @@ class StreamDecoder:
                 more = delta.get(text[0])
                 if type(more) is not str or not more:
                     return []
-                return [ChatEvent(part_delta=PartDelta(index=index, text=more))]
+                return [text_delta(more, index)]
             if kind == "input_json_delta" and block.kind == "tool_use":
                 more = delta.get("partial_json")
                 if type(more) is not str or not more:
                     return []
                 block.input.append(more)
-                return [ChatEvent(part_delta=PartDelta(index=index, text=more))]
+                return [text_delta(more, index)]
         return self._other(block, kind, delta)
 
     def _other(self, block: _Block, kind: str, delta: dict[str, Json]) -> list[ChatEvent]:
@@ -229,7 +229,7 @@ class StreamDecoder:
             case "tool_use" if not any(block.input):
                 # The whole input came at once, or there is none.
                 arguments = text_of(block.fields["input"]) if block.input else "{}"
-                events.append(ChatEvent(part_delta=PartDelta(index=block.index, text=arguments)))
+                events.append(text_delta(arguments, block.index))
         events.append(ChatEvent(part_end=end))
         return events
 

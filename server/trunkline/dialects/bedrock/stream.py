@@ -13,10 +13,11 @@ from trunkline.dialects.bedrock.errors import decode_error
 from trunkline.dialects.bedrock.finish import decode_finish
 from trunkline.dialects.bedrock.response import decode_answer_block
 from trunkline.dialects.bedrock.usage import decode_usage
+from trunkline.dialects.event import text_delta
 from trunkline.dialects.ids import call_id
 from trunkline.dialects.wire import Json, Object, dumps, loads, text_of
 from trunkline.errors import GatewayError, provider_failed
-from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartDelta, PartEnd, PartStart, ResponseEnd
+from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartEnd, PartStart, ResponseEnd
 from trunkline.v1.content_pb2 import Citation, Message, Part
 
 _KINDS: Final = {"text": "text", "citation": "text", "reasoningContent": "reasoning"}
@@ -140,14 +141,14 @@ class StreamDecoder:
         if block is not None:
             text = delta.get("text")
             if type(text) is str and block.kind == "text":
-                return [ChatEvent(part_delta=PartDelta(index=block.index, text=text))] if text else []
+                return [text_delta(text, block.index)] if text else []
             more = delta.get("toolUse")
             if type(more) is dict and block.kind == "tool_use":
                 piece = more.get("input")
                 if type(piece) is not str or not piece:
                     return []
                 block.input.append(piece)
-                return [ChatEvent(part_delta=PartDelta(index=block.index, text=piece))]
+                return [text_delta(piece, block.index)]
         return self._other(_index(event), block, delta)
 
     def _other(self, number: int, block: _Block | None, delta: dict[str, Json]) -> list[ChatEvent]:
@@ -186,7 +187,7 @@ class StreamDecoder:
         elif key == "reasoningContent":
             text = _reasoning(block, inner)
         if type(text) is str and text:
-            events.append(ChatEvent(part_delta=PartDelta(index=block.index, text=text)))
+            events.append(text_delta(text, block.index))
         return events
 
     def _close(self, block: _Block) -> list[ChatEvent]:
@@ -196,7 +197,7 @@ class StreamDecoder:
         end = PartEnd(index=block.index)
         if block.kind == "tool_use":
             if not any(block.input):
-                events.append(ChatEvent(part_delta=PartDelta(index=block.index, text="{}")))
+                events.append(text_delta("{}", block.index))
         elif block.kind == "reasoning":
             _seal(block, end.part)
         elif block.cited:

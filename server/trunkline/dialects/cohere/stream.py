@@ -5,10 +5,11 @@ from __future__ import annotations
 from trunkline.dialects.cohere.errors import decode_error
 from trunkline.dialects.cohere.request import DIALECT
 from trunkline.dialects.cohere.response import decode_block, decode_citation, decode_finish, decode_usage, plan_part
+from trunkline.dialects.event import text_delta
 from trunkline.dialects.ids import call_id
 from trunkline.dialects.wire import Json, Object, dumps, loads, text_of
 from trunkline.errors import provider_failed
-from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartDelta, PartEnd, PartStart
+from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartEnd, PartStart
 from trunkline.v1.content_pb2 import Citation, Part
 
 
@@ -148,4 +149,4 @@ def _object(wire: dict[str, Json], key: str) -> dict[str, Json]:
 
 
 def _delta(index: int, text: str) -> ChatEvent:
-    return ChatEvent(part_delta=PartDelta(index=index, text=text))
+    return text_delta(text, index)

@@ -107,18 +107,19 @@ class StreamEncoder:
 
     def _delta(self, delta: PartDelta) -> list[bytes]:
         key = (delta.choice, delta.index)
-        part = self._parts[key]
+        part, text, logprobs = self._parts[key], delta.text, delta.logprobs
         if delta.data:
             part.media.data += delta.data
-        part.logprobs.extend(delta.logprobs)
-        if not delta.text:
+        if logprobs:
+            part.logprobs.extend(logprobs)
+        if not text:
             return []
-        self._pieces[key].append(delta.text)
+        self._pieces[key].append(text)
         if key not in self._sent:
             return []
         if part.WhichOneof("kind") == "reasoning":
-            return [self._chunk(_candidate(delta.choice, {"text": delta.text, "thought": True}))]
-        return [self._chunk(_candidate(delta.choice, {"text": delta.text}, delta.logprobs))]
+            return [self._chunk(_candidate(delta.choice, {"text": text, "thought": True}))]
+        return [self._chunk(_candidate(delta.choice, {"text": text}, logprobs))]
 
     def _end_part(self, end: PartEnd) -> list[bytes]:
         key = (end.choice, end.index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trunkline.dialects.event import text_delta
 from trunkline.dialects.gemini.citations import decode_citations
 from trunkline.dialects.gemini.content import decode_part, take_parts
 from trunkline.dialects.gemini.errors import decode_error
@@ -18,7 +19,6 @@ from trunkline.v1.chat_pb2 import (
     ChatEvent,
     ChatResponse,
     ChoiceEnd,
-    PartDelta,
     PartEnd,
     PartStart,
     ResponseEnd,
@@ -201,13 +201,13 @@ class StreamDecoder:
         index = candidate.open
         if index is None or candidate.kind != kind:
             index = _open(candidate, kind, Part(text="") if kind == "text" else _thought(), events)
-        delta = PartDelta(choice=candidate.index, index=index, text=text)
+        event = text_delta(text, index, candidate.index)
         if kind == "text":
             candidate.texts.setdefault(index, []).append(text)
             if logprobs:
-                delta.logprobs.extend(logprobs)
+                event.part_delta.logprobs.extend(logprobs)
                 logprobs.clear()
-        events.append(ChatEvent(part_delta=delta))
+        events.append(event)
 
     def _whole(self, candidate: _Candidate, part: Part, logprobs: list[TokenLogprob], events: list[ChatEvent]) -> None:
         """A part that no other chunk goes on with."""
@@ -227,7 +227,7 @@ class StreamDecoder:
         if kind == "text":
             candidate.texts[index] = [text]
         if text:
-            events.append(ChatEvent(part_delta=PartDelta(choice=candidate.index, index=index, text=text)))
+            events.append(text_delta(text, index, candidate.index))
         _close(candidate, events)
 
     def _piece(self, candidate: _Candidate, wire: Object, call: dict[str, Json], events: list[ChatEvent]) -> None:
@@ -300,7 +300,7 @@ def _close(candidate: _Candidate, events: list[ChatEvent]) -> None:
     index = candidate.open
     if candidate.patch is not None:
         arguments = text_of(candidate.patch.args)
-        events.append(ChatEvent(part_delta=PartDelta(choice=candidate.index, index=index, text=arguments)))
+        events.append(text_delta(arguments, index, candidate.index))
         candidate.patch = None
     event = ChatEvent(part_end=PartEnd(choice=candidate.index, index=index))
     if candidate.citations:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from trunkline.dialects.event import text_delta
 from trunkline.dialects.openai.calls import take_arguments
 from trunkline.dialects.openai.content import DIALECT, decode_opaque, decode_part, take_thinking
 from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
@@ -14,7 +15,7 @@ from trunkline.dialects.openai.merge import Block, Details, Pieces, audio, merge
 from trunkline.dialects.openai.reasoning import is_carried, put_carried, told_in_details
 from trunkline.dialects.openai.response import call_id
 from trunkline.dialects.wire import Json, Object, text_of
-from trunkline.v1.chat_pb2 import ChatEvent, ChoiceEnd, PartDelta, PartEnd, PartStart
+from trunkline.v1.chat_pb2 import ChatEvent, ChoiceEnd, PartEnd, PartStart
 from trunkline.v1.content_pb2 import Message, Part
 
 _NEW: Final = {"text": Part(text=""), "refusal": Part(refusal=""), "reasoning": Part()}
@@ -181,10 +182,10 @@ class Choice:
         self, kind: str, text: str, events: list[ChatEvent], logprobs: Object | None = None, key: str = ""
     ) -> None:
         index = self._begin(kind, events)
-        delta = PartDelta(choice=self._index, index=index, text=text)
+        event = text_delta(text, index, self._index)
         if logprobs is not None and logprobs.fields.get(key):
-            delta.logprobs.extend(decode_logprobs(logprobs.take(key)))
-        events.append(ChatEvent(part_delta=delta))
+            event.part_delta.logprobs.extend(decode_logprobs(logprobs.take(key)))
+        events.append(event)
 
     def _begin(self, kind: str, events: list[ChatEvent]) -> int:
         """Begin a part of `kind` unless one is open, and give its index."""
@@ -278,7 +279,7 @@ class Choice:
                 self._start_call(call, events)
         elif arguments:
             call.written = True
-            events.append(ChatEvent(part_delta=PartDelta(choice=self._index, index=call.part, text=arguments)))
+            events.append(text_delta(arguments, call.part, self._index))
 
     def _start_call(self, call: _Call, events: list[ChatEvent]) -> None:
         self._close(events)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from trunkline.dialects.event import text_delta
 from trunkline.dialects.ids import call_id
 from trunkline.dialects.openai.logprobs import decode_logprobs
 from trunkline.dialects.responses.content import decode_citation
@@ -17,7 +18,7 @@ from trunkline.dialects.responses.turns import CALLS, decode_output, opaque
 from trunkline.dialects.responses.usage import decode_usage
 from trunkline.dialects.wire import Json, Object, loads, text_of
 from trunkline.errors import provider_failed
-from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartDelta, PartEnd, PartStart, ResponseEnd
+from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartEnd, PartStart, ResponseEnd
 from trunkline.v1.content_pb2 import Message, Part
 
 
@@ -205,12 +206,12 @@ class StreamDecoder:
             opened = self._content(item, wire.get("content_index", 0), kind, events)
         if opened.kind in ("text", "refusal"):
             opened.said.append(text)
-            delta = PartDelta(index=opened.index, text=text)
+            event = text_delta(text, opened.index)
             logprobs = wire.get("logprobs")
             if logprobs:
                 opened.has_logprobs = True
-                delta.logprobs.extend(decode_logprobs(logprobs))
-            events.append(ChatEvent(part_delta=delta))
+                event.part_delta.logprobs.extend(decode_logprobs(logprobs))
+            events.append(event)
 
     def _text_done(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
         item = self._item(wire, "message", events)
@@ -228,7 +229,7 @@ class StreamDecoder:
         said = "".join(opened.said)
         if len(text) > len(said) and text.startswith(said):
             opened.said = [text]
-            events.append(ChatEvent(part_delta=PartDelta(index=opened.index, text=text[len(said) :])))
+            events.append(text_delta(text[len(said) :], opened.index))
 
     def _annotation(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
         item = self._items.get(self._key(wire))
@@ -244,7 +245,7 @@ class StreamDecoder:
         text = wire.get("delta")
         if isinstance(text, str) and text:
             opened.said.append(text)
-            events.append(ChatEvent(part_delta=PartDelta(index=opened.index, text=text)))
+            events.append(text_delta(text, opened.index))
         self._say(opened, wire.get("arguments", wire.get("input")), events)
 
     def _summary(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
@@ -269,15 +270,15 @@ class StreamDecoder:
         if item.piece != (array, number):
             if item.pieces:
                 # The empty delta tells the encoder of this dialect that another text of the item begins.
-                events.append(ChatEvent(part_delta=PartDelta(index=opened.index, text="")))
-                events.append(ChatEvent(part_delta=PartDelta(index=opened.index, text=SEPARATOR)))
+                events.append(text_delta("", opened.index))
+                events.append(text_delta(SEPARATOR, opened.index))
                 opened.said.append(SEPARATOR)
             item.piece = (array, number)
             item.heard.add(item.piece)
             item.pieces.append((array, 0))
         item.pieces[-1] = (array, item.pieces[-1][1] + len(text))
         opened.said.append(text)
-        events.append(ChatEvent(part_delta=PartDelta(index=opened.index, text=text)))
+        events.append(text_delta(text, opened.index))
 
     def _begin_reasoning(self, item: _Item, array: str, events: list[ChatEvent]) -> _Open:
         part = Part()
