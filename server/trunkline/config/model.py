@@ -177,6 +177,7 @@ class MediaConfig(Section):
     max_request_bytes: Count = Field(
         default=64 * _MIB, description="The most bytes that are fetched for one request, all together."
     )
+    max_files: Count = Field(default=100, description="The most that are fetched for one request.")
     timeout: Seconds = Field(default=20.0, description="Seconds within which one must have arrived whole.")
     at_once: Count = Field(default=64, description="How many are fetched at the same time, for all callers.")
     hosts: list[Text] = Field(

@@ -12,15 +12,18 @@ from yarl import URL
 
 from trunkline.config.model import MediaConfig
 from trunkline.providers.media_type import media_type_of
-from trunkline.providers.public_address import Guard, GuardedResolver, NotPublicError
+from trunkline.providers.public_address import Guard, GuardedResolver, Names
 
 _HOPS: Final = 3
 """The most redirects that are followed."""
 _LONGEST: Final = 8192
 """The most characters of an address."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_NOT_PUBLIC: Final = "its host is not a public one, or its port not one of the web's"
-_UNREACHED: Final = "its host cannot be reached, or broke off"
+_AT_ONCE: Final = 8
+"""The most that are fetched at the same time for one request, so that none takes the places of all others."""
+
+# One text for what is refused and for what cannot be reached: two would tell what there is in networks of ours.
+_UNREACHED: Final = "its host cannot be reached; it must be a public one, at one of the web's ports"
 _HEADERS: Final = {"user-agent": "trunkline", "accept": "*/*", "accept-encoding": "identity"}
 
 
@@ -34,6 +37,7 @@ class Fetch:
     def __init__(self, session: aiohttp.ClientSession, most: int) -> None:
         self.session = session
         self.left = most
+        self.gate = asyncio.Semaphore(_AT_ONCE)
 
 
 class Fetcher:
@@ -42,15 +46,27 @@ class Fetcher:
     def __init__(self, config: MediaConfig, resolver: AbstractResolver | None = None) -> None:
         self._config = config
         self._guard = Guard(config.private_networks)
-        self._hosts = frozenset(host.lower() for host in config.hosts)
-        self._resolver = resolver
+        self._hosts = frozenset(_written(host) for host in config.hosts)
+        self._resolver = GuardedResolver(self._guard, resolver or Names())
         self._gate = asyncio.Semaphore(config.at_once)
+
+    @property
+    def most_files(self) -> int:
+        """The most that are fetched for one request."""
+        return self._config.max_files
+
+    @property
+    def most_bytes(self) -> int:
+        """The most bytes that may be put into one request."""
+        return self._config.max_request_bytes
 
     def begin(self) -> Fetch:
         """Fetch for one request; its session is to be closed."""
-        resolver = GuardedResolver(self._guard, self._resolver or aiohttp.DefaultResolver())
+        connector = aiohttp.TCPConnector(
+            resolver=self._resolver, use_dns_cache=False, force_close=True, socket_factory=self._guard.socket
+        )
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True),
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -62,13 +78,14 @@ class Fetcher:
     async def fetch(self, fetch: Fetch, address: str) -> tuple[bytes, str]:
         """The bytes at `address`, and their type. Raises `RefusedError`."""
         try:
-            async with self._gate, asyncio.timeout(self._config.timeout):
+            async with fetch.gate, self._gate, asyncio.timeout(self._config.timeout):
                 return await self._follow(fetch, address)
         except TimeoutError:
             raise RefusedError(f"it did not arrive within {self._config.timeout:g} seconds") from None
-        except aiohttp.ClientConnectorDNSError as error:
-            refused = isinstance(error.os_error, NotPublicError)
-            raise RefusedError(_NOT_PUBLIC if refused else _UNREACHED) from None
+        except aiohttp.ClientPayloadError:
+            raise RefusedError("its host broke off") from None
+        except aiohttp.InvalidURL:
+            raise RefusedError("the address cannot be read") from None
         except (aiohttp.ClientError, OSError):
             raise RefusedError(_UNREACHED) from None
         except ValueError:
@@ -97,18 +114,19 @@ class Fetcher:
         if len(address) > _LONGEST:
             raise RefusedError(f"the address is longer than {_LONGEST} characters")
         url = URL(address)
-        if url.scheme not in ("http", "https") or not url.host:
+        host = url.raw_host  # what is connected to, where the other form may be another name
+        if url.scheme not in ("http", "https") or not host:
             raise RefusedError("the address is no http:// or https:// URL")
         if url.user is not None or url.password is not None:
             raise RefusedError("the address holds a user or a password")
-        if self._hosts and url.host.lower() not in self._hosts:
+        if self._hosts and host.lower() not in self._hosts:
             raise RefusedError("its host is not one that the gateway may fetch from")
         try:
-            literal = ip_address(url.host)
+            literal = ip_address(host)
         except ValueError:
             return url  # a name, which the resolver checks
         if not self._guard.allows(literal, url.port or 0):
-            raise RefusedError(_NOT_PUBLIC)
+            raise RefusedError(_UNREACHED)
         return url
 
     async def _read(self, response: aiohttp.ClientResponse, fetch: Fetch) -> bytes:
@@ -129,3 +147,11 @@ class Fetcher:
     def _too_large(self) -> str:
         each, together = self._config.max_bytes, self._config.max_request_bytes
         return f"it is larger than {each} bytes, or all media of the request are larger than {together}"
+
+
+def _written(host: str) -> str:
+    """A host as addresses are written with it."""
+    try:
+        return URL.build(scheme="http", host=host).raw_host or host.lower()
+    except ValueError:
+        return host.lower()

@@ -7,33 +7,52 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Set
 from contextlib import aclosing
 from typing import Final
 
+from yarl import URL
+
 from trunkline.call import Attempt
 from trunkline.core.provider import Provider
 from trunkline.errors import invalid_request
 from trunkline.providers.fetch import Fetcher, RefusedError
 from trunkline.providers.media_type import SORTS, sort_of
 from trunkline.providers.wrapped import Wrapped
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
 from trunkline.v1.content_pb2 import Media, Part
 
 _ANY: Final = frozenset({"", "application/octet-stream"})
 """Types that say nothing of what is expected."""
+_PDF: Final = "application/pdf"
+_MOST_NAME: Final = 128
 
 
 async def inline(request: ChatRequest, takes: Set[str], fetcher: Fetcher) -> ChatRequest:
     """`request` with each medium fetched that is given by an http(s) address and is of a sort that is not in `takes`.
 
     The same object where there is none, a copy otherwise. Raises `GatewayError` (INVALID_REQUEST), naming the part,
-    where one cannot be had.
+    where one cannot be had, or where there are too many.
     """
     if not is_needed(request, takes):
         return request
     copy = ChatRequest()
     copy.CopyFrom(request)
     found = list(_by_address(copy, takes))
-    fetched = await _fetch_all({media.uri: path for path, media in reversed(found)}, fetcher)
+    paths: dict[str, str] = {}
     for path, media in found:
-        _put(media, *fetched[media.uri], path)
+        paths.setdefault(media.uri, path)
+        if len(paths) > fetcher.most_files:
+            raise invalid_request(
+                f"The media of `{path}` cannot be fetched: at most {fetcher.most_files} are for one request.", path
+            )
+    fetched = await _fetch_all(paths, fetcher)
+    left = fetcher.most_bytes
+    for path, media in found:
+        data, media_type = fetched[media.uri]
+        left -= len(data)  # each time that it is named: the request would grow by more than was fetched
+        if left < 0:
+            raise invalid_request(
+                f"The media of `{path}` cannot be sent: all of the request are larger than {fetcher.most_bytes} bytes.",
+                path,
+            )
+        _put(media, data, media_type, path)
     return copy
 
 
@@ -65,12 +84,22 @@ def _put(media: Media, data: bytes, media_type: str, path: str) -> None:
     said = media.media_type
     if not data:
         raise invalid_request(f"The media of `{path}` cannot be fetched: there is nothing at its address.", path)
-    if media_type and said not in _ANY and sort_of(media_type) != sort_of(said):
+    if media_type and said not in _ANY and not _fits(media_type, said):
         raise invalid_request(f"The media of `{path}` is `{media_type[:64]}`, not of the type `{said}`.", path)
     if not media_type and said.endswith("/*"):
         raise invalid_request(f"The type of the media of `{path}` cannot be told.", path)
     media.media_type = media_type or said or "application/octet-stream"
+    if not media.filename and sort_of(media.media_type) == "document":
+        # Providers want one, and models read it.
+        name = URL(media.uri).name[:_MOST_NAME]
+        media.filename = name if name.isprintable() else ""
     media.data = data
+
+
+def _fits(media_type: str, said: str) -> bool:
+    """Whether a file of `media_type` is what the caller said: of its sort, and a PDF where it was to be one, as the
+    page of an error is a document, too."""
+    return sort_of(media_type) == sort_of(said) and (said != _PDF or media_type == _PDF)
 
 
 def _by_address(request: ChatRequest, takes: Set[str]) -> Iterator[tuple[str, Media]]:
@@ -110,6 +139,11 @@ class Inlining(Wrapped):
         if not is_needed(request, takes):
             return self._provider.stream_chat(request, attempt)
         return self._stream(request, takes, attempt)
+
+    async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
+        """See `Provider.count_tokens`."""
+        takes = self._fetches(attempt.model)
+        return await self._provider.count_tokens(await inline(request, takes, self._fetcher), attempt)
 
     async def _stream(
         self, request: ChatRequest, takes: Set[str], attempt: Attempt

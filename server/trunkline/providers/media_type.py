@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 SORTS: Final = frozenset({"image", "audio", "video", "document"})
@@ -20,6 +21,8 @@ _SIGNATURES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\xff\xfb", "audio/mpeg"),
     (b"\xff\xf3", "audio/mpeg"),
     (b"\xff\xf2", "audio/mpeg"),
+    (b"\xff\xf1", "audio/aac"),
+    (b"\xff\xf9", "audio/aac"),
     (b"fLaC", "audio/flac"),
     (b"OggS", "audio/ogg"),
     (b"\x1aE\xdf\xa3", "video/webm"),
@@ -29,10 +32,23 @@ _BRANDS: Final = {b"avif": "image/avif", b"heic": "image/heic", b"mif1": "image/
 """The brand of an ISO media file -> its type; video where it is another."""
 
 _UNKNOWN: Final = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/x-download"})
-_ALIASES: Final = {"image/jpg": "image/jpeg", "audio/x-wav": "audio/wav", "audio/mp3": "audio/mpeg"}
+_ALIASES: Final = {
+    "image/jpg": "image/jpeg",
+    "image/x-png": "image/png",
+    "audio/x-wav": "audio/wav",
+    "audio/wave": "audio/wav",
+    "audio/vnd.wave": "audio/wav",
+    "audio/mp3": "audio/mpeg",
+    "audio/x-m4a": "audio/mp4",
+    "application/x-pdf": "application/pdf",
+}
 
-_WEAK: Final = frozenset({"image/bmp", "audio/ogg", "video/webm"})
-"""Types whose signature is short, or shared: what the server says of the same sort goes before it."""
+_WEAK: Final = frozenset({"image/bmp", "audio/mpeg", "audio/aac"})
+"""Types whose signature is short: whatever the server says goes before it."""
+_SHARED: Final = frozenset({"audio/ogg", "video/webm", "video/mp4"})
+"""Types that share their signature: what the server says goes before it where that is sound or moving pictures, too."""
+_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+"""What a type looks like (RFC 6838)."""
 
 
 def sniff(data: bytes) -> str:
@@ -51,9 +67,11 @@ def media_type_of(data: bytes, said: str) -> str:
     """The type of `data`, of which its server says that it is `said`; empty where neither tells."""
     told = said.partition(";")[0].strip().lower()
     told = _ALIASES.get(told, told)
+    if told in _UNKNOWN or not _TYPE.fullmatch(told):
+        told = ""
     seen = sniff(data)
-    if not seen or (seen in _WEAK and told not in _UNKNOWN):
-        return "" if told in _UNKNOWN else told
+    if not seen or (told and (seen in _WEAK or (seen in _SHARED and sort_of(told) in ("audio", "video")))):
+        return told
     return seen
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -15,15 +19,18 @@ Network: TypeAlias = IPv4Network | IPv6Network
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 """IPv4 behind a translator: the last 32 bits are the address that is reached."""
 
+_UNICAST: Final = IPv6Network("2000::/3")
+"""All of IPv6 that is given out to networks of the internet."""
+
 _REFUSED: Final[tuple[Network, ...]] = (
     ip_network("168.63.129.16/32"),  # Azure's own services, for its machines alone
+    ip_network("192.0.0.0/24"),  # for protocols; Oracle's services for its machines are there
     ip_network("192.88.99.0/24"),  # relays of 6to4
-    ip_network("64:ff9b:1::/48"),  # translators of local use
-    ip_network("2001::/32"),  # Teredo
+    ip_network("2001::/23"),  # for protocols, Teredo among them
     ip_network("2002::/16"),  # 6to4
-    ip_network("::/96"),  # IPv4 written as IPv6, long out of use
+    ip_network("3fff::/20"),  # for documentation
 )
-"""What reaches places that are not public, though its numbers are."""
+"""What reaches places that are not public, though Python's own tables, which differ between versions, may say so."""
 
 _PORTS: Final = frozenset({80, 443, 8080, 8443})
 """The ports at which public hosts serve files."""
@@ -40,7 +47,7 @@ def is_public(address: Address) -> bool:
             return is_public(address.ipv4_mapped)
         if address in _NAT64:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-        if address.is_site_local or address.scope_id is not None:
+        if address not in _UNICAST or address.scope_id is not None:
             return False
     return (
         address.is_global
@@ -62,6 +69,40 @@ class Guard:
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return any(address in network for network in self._networks)
+
+    def socket(self, info: AddrInfoType) -> socket.socket:
+        """A socket for the address that is connected to next: the last check, however that was come by.
+
+        Raises `NotPublicError` where it is not allowed.
+        """
+        family, kind, protocol, _, target = info
+        if not self.allows(ip_address(target[0]), target[1]):
+            raise NotPublicError("the address is not public")
+        return socket.socket(family, kind, protocol)
+
+
+class Names(AbstractResolver):
+    """The machine's own resolver, in threads of its own: a name whose servers are silent holds up no other look-up of
+    the process."""
+
+    def __init__(self, threads: int = 16) -> None:
+        self._threads = ThreadPoolExecutor(threads, "media-names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of `host`. Raises `OSError` where it has none."""
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=flags)
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Let the threads end, without waiting for them."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class GuardedResolver(AbstractResolver):

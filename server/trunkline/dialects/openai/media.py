@@ -12,6 +12,9 @@ from trunkline.v1.content_pb2 import Media
 _URL_KEYS: Final = {"image_url": "image/*", "video_url": "video/*"}
 """Types of part that hold an address under their own name -> what is known of the medium."""
 
+_SOUNDS: Final = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
+"""Subtypes of sounds that the format has another name for."""
+
 _SORTS: Final = ("image/", "video/", "audio/")
 _OTHER: Final = "application/octet-stream"
 
@@ -55,7 +58,7 @@ def encode_media(media: Media, path: str) -> dict[str, Json]:
         data = _base64(media)
         if data is None:
             raise unsupported(f"`{path}` is audio by address, which this format cannot hold: send its data.", path)
-        return {"type": "input_audio", "input_audio": {"data": data, "format": media.media_type.partition("/")[2]}}
+        return {"type": "input_audio", "input_audio": {"data": data, "format": sound_format(media.media_type)}}
     file: dict[str, Json] = {}
     if media.filename:
         file["filename"] = media.filename
@@ -64,6 +67,12 @@ def encode_media(media: Media, path: str) -> dict[str, Json]:
     else:
         file["file_data"] = _url(media, path)
     return {"type": "file", "file": file}
+
+
+def sound_format(media_type: str) -> str:
+    """What the format calls a sound, such as `mp3`."""
+    subtype = media_type.partition("/")[2]
+    return _SOUNDS.get(subtype, subtype)
 
 
 def _media_type(uri: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Final
 
+from trunkline.dialects.openai.media import sound_format
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import invalid_request, unsupported
 from trunkline.v1.content_pb2 import Media
@@ -92,7 +93,7 @@ def _audio(media: Media, path: str) -> dict[str, Json]:
             data = uri.partition(",")[2]
         case _:
             raise unsupported(f"`{path}` is audio by address, which this format cannot hold: send its data.", path)
-    return {"type": "input_audio", "input_audio": {"data": data, "format": media.media_type.partition("/")[2]}}
+    return {"type": "input_audio", "input_audio": {"data": data, "format": sound_format(media.media_type)}}
 
 
 def _media_type(uri: str | None) -> str:
