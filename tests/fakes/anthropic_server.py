@@ -89,7 +89,7 @@ class AnthropicServer:
         for number, event in enumerate(_events(message)):
             if word == "fails" and number == 3:
                 event = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
-            if word == "hangs" and number == 3:
+            if word == "hangs" and number == 4:
                 try:
                     await asyncio.Event().wait()
                 finally:

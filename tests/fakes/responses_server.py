@@ -87,11 +87,13 @@ class ResponsesServer:
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={**headers, "content-type": "text/event-stream"})
         await response.prepare(request)
+        said = 0
         for number, event in enumerate(_events(whole)):
+            said += event["type"] == "response.output_text.delta"
             event["sequence_number"] = number
             if word == "errs" and number == 2:
                 event = {"type": "error", "code": "server_error", "message": "It broke.", "param": None}
-            if word == "hangs" and number == 5:
+            if word == "hangs" and said == 2:
                 try:
                     await asyncio.Event().wait()
                 finally:

@@ -153,5 +153,6 @@ class SurfaceConformance:
         stream = await client.begin(self.asked(client, world, "hanging"))
         close = getattr(stream, "close", None) or stream.aclose
         await close()
+        await client.close()
         async with asyncio.timeout(30):
             await world.left()

@@ -72,14 +72,11 @@ class GeminiSurface(Surface):
 
     def answered(self, results: dict[str, str], said: Said) -> list[Any]:
         names = {call: name for call, name, _ in said.calls}
-        parts = [
-            types.Part(
-                function_response=types.FunctionResponse(
-                    id=None if call.startswith("#") else call, name=names[call], response={"result": text}
-                )
-            )
-            for call, text in results.items()
-        ]
+        parts = []
+        for call, text in results.items():
+            given = None if call.startswith("#") else call
+            result = types.FunctionResponse(id=given, name=names[call], response={"result": text})
+            parts.append(types.Part(function_response=result))
         return [types.Content(role="user", parts=parts)]
 
     async def begin(self, asked: Asked) -> Any:

@@ -41,11 +41,17 @@ _EXTENSIONS: Final = {
 """The end of an address -> the media type that it promises."""
 
 
+_STANDARD: Final = str.maketrans("-_", "+/")
+
+
 def decode_inline(wire: Object, media: Media) -> None:
-    """Read an `inlineData`. Its base64 stays text."""
+    """Read an `inlineData`. Its base64 stays text, in the alphabet that all read: Google's clients use another."""
     camel(wire.fields)
     media.media_type = wire.take_str("mimeType") or ""
-    media.uri = f"data:{media.media_type};base64,{wire.need_str('data')}"
+    data = wire.need_str("data")
+    if "-" in data or "_" in data:
+        data = data.translate(_STANDARD)
+    media.uri = f"data:{media.media_type};base64,{data}"
     media.filename = wire.take_str("displayName") or ""
 
 
