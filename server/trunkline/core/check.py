@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from trunkline.errors import GatewayError, invalid_request
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, Sampling, ToolChoice
-from trunkline.v1.content_pb2 import Message, Role, ToolResult
+from trunkline.v1.content_pb2 import Message, Part, Role, ToolResult
 from trunkline.v1.embeddings_pb2 import EmbedRequest
 
 _MOST_PROMPTS: Final = 128
+
+_ROLES: Final = frozenset(Role.values()) - {content_pb2.ROLE_UNSPECIFIED}
+_SPEAKING: Final = _ROLES - {content_pb2.ROLE_TOOL}
+"""The roles of which a text alone is a message."""
+_MODES: Final = frozenset(ToolChoice.Mode.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ def check(request: ChatRequest, limits: Limits) -> None:
         )
     if len(request.tools) > limits.tools:
         raise invalid_request(f"`tools` holds {len(request.tools)} tools; at most {limits.tools} are taken.", "tools")
-    for index, tool in enumerate(request.tools):
+    # Slices are lists of Python's own: to walk through them costs less than to walk through the fields.
+    for index, tool in enumerate(request.tools[:]):
         match tool.WhichOneof("kind"):
             case "function":
                 if not tool.function.name:
@@ -55,7 +62,7 @@ def check(request: ChatRequest, limits: Limits) -> None:
                     )
             case None:
                 raise invalid_request(f"`tools[{index}]` has no kind, or one that this gateway does not know.", "tools")
-    if request.tool_choice.mode not in ToolChoice.Mode.values():
+    if request.tool_choice.mode not in _MODES:
         raise invalid_request("`tool_choice.mode` is one that this gateway does not know.", "tool_choice.mode")
     if request.HasField("sampling"):
         _check_sampling(request.sampling)
@@ -63,8 +70,8 @@ def check(request: ChatRequest, limits: Limits) -> None:
     _check_range("choice_count", request.choice_count, 1, 128, request.HasField("choice_count"))
     _check_range("top_logprobs", request.top_logprobs, 0, None, request.HasField("top_logprobs"))
     calls = _Calls()
-    for index, message in enumerate(request.messages):
-        _check_message(f"messages[{index}]", message, calls)
+    for index, message in enumerate(request.messages[:]):
+        _check_message(index, message, calls)
 
 
 def check_embed(request: EmbedRequest, limits: Limits) -> None:
@@ -112,22 +119,29 @@ def _check_range(name: str, value: float, least: float, most: float | None, pres
         raise invalid_request(f"`{name}` must be {bounds}, not {value}.", name)
 
 
-def _check_message(path: str, message: Message, calls: _Calls) -> None:
-    if message.role == content_pb2.ROLE_UNSPECIFIED:
-        raise invalid_request(f"`{path}.role` is required.", f"{path}.role")
-    if message.role not in Role.values():
-        raise invalid_request(f"`{path}.role` is one that this gateway does not know.", f"{path}.role")
-    if not message.parts and message.role != content_pb2.ROLE_ASSISTANT:
+def _check_message(index: int, message: Message, calls: _Calls) -> None:
+    role, parts = message.role, message.parts[:]
+    if role not in _ROLES:
+        path = f"messages[{index}].role"
+        if role == content_pb2.ROLE_UNSPECIFIED:
+            raise invalid_request(f"`{path}` is required.", path)
+        raise invalid_request(f"`{path}` is one that this gateway does not know.", path)
+    if role not in _SPEAKING or len(parts) != 1 or not parts[0].text:
+        _check_parts(f"messages[{index}]", role, parts, calls)
+
+
+def _check_parts(path: str, role: Role.ValueType, parts: Sequence[Part], calls: _Calls) -> None:
+    if not parts and role != content_pb2.ROLE_ASSISTANT:
         raise invalid_request(f"`{path}` is empty, which only a turn of the assistant may be.", path)
     results = False
-    for part in message.parts:
+    for part in parts:
         match part.WhichOneof("kind"):
             case "tool_call":
-                if message.role != content_pb2.ROLE_ASSISTANT:
+                if role != content_pb2.ROLE_ASSISTANT:
                     raise invalid_request(f"`{path}` calls a tool, which only the assistant may do.", path)
                 calls.ids.add(part.tool_call.id)
             case "reasoning":
-                if message.role != content_pb2.ROLE_ASSISTANT:
+                if role != content_pb2.ROLE_ASSISTANT:
                     raise invalid_request(f"`{path}` holds reasoning, which only the assistant may do.", path)
             case "opaque":
                 # It may be a call that only its own dialect can read: then nothing is known of the calls.
@@ -137,7 +151,7 @@ def _check_message(path: str, message: Message, calls: _Calls) -> None:
                 _check_result(path, part.tool_result, calls)
             case None:
                 raise _unknown_kind(path)
-    if message.role == content_pb2.ROLE_TOOL and not results:
+    if role == content_pb2.ROLE_TOOL and not results:
         raise invalid_request(f"`{path}` is a turn of the tools without the result of a call.", path)
 
 
@@ -146,7 +160,7 @@ def _check_result(path: str, result: ToolResult, calls: _Calls) -> None:
         raise invalid_request(
             f"`{path}` answers the tool call `{result.tool_call_id[:256]}`, which no earlier message made.", path
         )
-    for part in result.parts:
+    for part in result.parts[:]:
         match part.WhichOneof("kind"):
             case "tool_call" | "tool_result" | "reasoning":
                 raise invalid_request(f"`{path}` has a result that holds more than content.", path)

@@ -178,15 +178,17 @@ def encode_request(request: ChatRequest, losses: list[Loss] | None = None) -> di
 
 def is_native(request: ChatRequest) -> bool:
     """Whether `request` holds what only this dialect can read."""
-    return (
-        DIALECT in request.extras
-        or any(tool.native.dialect == DIALECT for tool in request.tools if tool.WhichOneof("kind") == "native")
-        or any(
-            DIALECT in part.extras or part.opaque.dialect == DIALECT
-            for message in request.messages
-            for part in message.parts
-        )
-    )
+    if DIALECT in request.extras:
+        return True
+    if any(tool.HasField("native") and tool.native.dialect == DIALECT for tool in request.tools[:]):
+        return True
+    for message in request.messages[:]:
+        for part in message.parts[:]:
+            if part.extras and DIALECT in part.extras:
+                return True
+            if part.HasField("opaque") and part.opaque.dialect == DIALECT:
+                return True
+    return False
 
 
 def include(wire: dict[str, Json], name: str) -> None:
