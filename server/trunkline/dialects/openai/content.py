@@ -10,7 +10,7 @@ from trunkline.dialects.openai.media import decode_media, encode_media
 from trunkline.dialects.openai.profile import Writing
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import GatewayError, invalid_request, unsupported
-from trunkline.v1.content_pb2 import CacheBreakpoint, Part
+from trunkline.v1.content_pb2 import CacheBreakpoint, Opaque, Part
 
 DIALECT: Final = "openai"
 
@@ -107,7 +107,9 @@ def encode_cache(cache: CacheBreakpoint) -> dict[str, Json]:
 
 def encode_content(parts: Sequence[Part], to: Writing, path: str) -> Json:
     """A bare text where that is all, an array otherwise."""
-    wires = [encode_part(part, to, f"{path}.parts[{index}]") for index, part in enumerate(parts)]
+    wires = [
+        encode_part(part, to, f"{path}.parts[{index}]") for index, part in enumerate(parts) if is_known(part, to, path)
+    ]
     if len(wires) == 1 and wires[0].keys() == {"type", "text"}:
         return wires[0]["text"]
     return wires or ""
@@ -142,12 +144,26 @@ def encode_part(part: Part, to: Writing, path: str) -> dict[str, Json]:
     return wire
 
 
+def is_known(part: Part, to: Writing, path: str) -> bool:
+    """Whether the format has the part; a block that only another dialect can read is left out, and noted."""
+    if part.WhichOneof("kind") == "opaque" and part.opaque.dialect != DIALECT:
+        to.lose(f"{path}.{name_of(part.opaque)}")
+        return False
+    return True
+
+
+def name_of(opaque: Opaque) -> str:
+    """What a block or a tool of another dialect is called there."""
+    try:
+        block = loads(opaque.json)
+    except GatewayError:
+        return opaque.dialect
+    kind = block.get("type") if isinstance(block, dict) else None
+    return kind if isinstance(kind, str) else opaque.dialect
+
+
 def encode_opaque(part: Part, path: str) -> dict[str, Json]:
-    """Write a block of this dialect as it was read. Raises `GatewayError` (UNSUPPORTED) for one of another."""
-    if part.opaque.dialect != DIALECT:
-        raise unsupported(
-            f"`{path}` is a block that only `{part.opaque.dialect}` can read; this target cannot take it.", path
-        )
+    """Write a block of this dialect as it was read."""
     field = f"{path}.opaque.json"
     try:
         block = loads(part.opaque.json)

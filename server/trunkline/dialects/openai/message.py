@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 
 from trunkline.dialects.openai.calls import decode_call, decode_function, encode_call, encode_function
-from trunkline.dialects.openai.content import DIALECT, decode_content, encode_content, encode_opaque
+from trunkline.dialects.openai.content import DIALECT, decode_content, encode_content, encode_opaque, is_known
 from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
 from trunkline.dialects.openai.profile import Writing
 from trunkline.dialects.openai.reasoning import decode_reasoning, encode_reasoning
@@ -105,7 +105,9 @@ def encode_message(turn: Turn, messages: list[Json], to: Writing, number: int) -
     """Write the message of this `number` into `messages`: several where it holds the results of several calls."""
     message, parts, kinds, text = turn
     if text or "tool_result" not in kinds:
-        messages.append(_encode_turn(message, parts, kinds, text, to, number))
+        wire = _encode_turn(message, parts, kinds, text, to, number)
+        if wire.get("content") is not None or not _is_foreign(parts):
+            messages.append(wire)
         return
     wires: list[dict[str, Json]] = []
     others: list[Part] = []
@@ -120,6 +122,11 @@ def encode_message(turn: Turn, messages: list[Json], to: Writing, number: int) -
         # What the assistant says comes before the results of its calls, what anyone else says after them.
         wires.insert(0 if message.role == content_pb2.ROLE_ASSISTANT else len(wires), wire)
     messages.extend(wires)
+
+
+def _is_foreign(parts: Sequence[Part]) -> bool:
+    """Whether nothing of a turn can be said in this format."""
+    return bool(parts) and all(part.WhichOneof("kind") == "opaque" and part.opaque.dialect != DIALECT for part in parts)
 
 
 def _encode_result(part: Part, message: Message, to: Writing, number: int, index: int) -> dict[str, Json]:
@@ -182,6 +189,8 @@ def _encode_assistant(
             case "refusal":
                 refusals.append(part.refusal)
             case "opaque":
+                if not is_known(part, to, f"messages[{number}]"):
+                    continue
                 block = encode_opaque(part, f"messages[{number}].parts[{index}]")
                 if "id" in block:
                     # A call of another type, such as a custom tool's: the parts of a content have no id.

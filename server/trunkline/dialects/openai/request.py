@@ -6,13 +6,13 @@ from typing import Final, NamedTuple
 
 from trunkline.call import Loss
 from trunkline.dialects.foreign import foreign_losses
-from trunkline.dialects.openai.content import DIALECT, encode_cache, take_cache
-from trunkline.dialects.openai.effort import encode_effort
+from trunkline.dialects.openai.content import DIALECT, encode_cache, name_of, take_cache
+from trunkline.dialects.openai.effort import WRITTEN, decode_effort, drop_other_forms, encode_effort
 from trunkline.dialects.openai.message import decode_message, encode_message
 from trunkline.dialects.openai.profile import Profile, Writing
 from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, loads, raw, restore, text_of
-from trunkline.errors import GatewayError, invalid_request, unsupported
+from trunkline.errors import GatewayError, invalid_request
 from trunkline.v1 import chat_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, ResponseFormat, Sampling, Tool, ToolChoice
 
@@ -60,9 +60,9 @@ def decode_request(wire: Object) -> ChatRequest:
     decode_sampling(wire, request.sampling)
     if not request.sampling.ListFields():
         request.ClearField("sampling")
-    effort = wire.take_str("reasoning_effort")
-    if effort is not None:
-        request.reasoning.effort = effort
+    decode_effort(wire, request.reasoning)
+    if not request.reasoning.ListFields():
+        request.ClearField("reasoning")
     limit = wire.take_int("max_completion_tokens", 1)
     if limit is None:
         limit = wire.take_int("max_tokens", 1)
@@ -238,9 +238,10 @@ def encode_request(
     for number, turn in enumerate(turns):
         encode_message(turn, messages, to, number)
     wire: dict[str, Json] = {"model": request.model, "messages": messages}
-    if request.tools:
-        wire["tools"] = [_encode_tool(tool, to, number) for number, tool in enumerate(request.tools[:])]
-    if request.HasField("tool_choice"):
+    tools = [_encode_tool(tool, to, number) for number, tool in enumerate(request.tools[:]) if _has(tool, to, number)]
+    if tools:
+        wire["tools"] = tools
+    if request.HasField("tool_choice") and (tools or not request.tools):
         _encode_tool_choice(request.tool_choice, wire)
     if request.HasField("response_format"):
         _encode_response_format(request.response_format, wire)
@@ -280,12 +281,17 @@ def _put(wire: dict[str, Json], name: str, value: Json, to: Writing) -> None:
         wire[name] = value
 
 
+def _has(tool: Tool, to: Writing, number: int) -> bool:
+    """Whether the format has the tool; one that only another's provider runs is left out, and noted."""
+    if tool.HasField("native") and tool.native.dialect != DIALECT:
+        to.lose(f"tools[{number}].{name_of(tool.native)}")
+        return False
+    return True
+
+
 def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:
     if tool.HasField("native"):
-        path = f"tools[{number}]"
-        if tool.native.dialect != DIALECT:
-            raise unsupported(f"`{path}` is a tool that only `{tool.native.dialect}` runs.", path)
-        return _native(tool.native.json, f"{path}.native.json")
+        return _native(tool.native.json, f"tools[{number}].native.json")
     function = tool.function
     written: dict[str, Json] = {"name": function.name}
     description, parameters = function.description, function.parameters_json
