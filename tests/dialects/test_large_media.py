@@ -36,7 +36,7 @@ DIALECTS = {
 PAIRS = list(product(DIALECTS, repeat=2))
 TYPES = ("image/png", "application/pdf")
 
-CONTENT = "#not-base64#" * 2**17
+CONTENT = "#not~base64#" * 2**17
 """1.5 MB of what a decoder would refuse or change."""
 
 

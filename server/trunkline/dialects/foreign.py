@@ -14,6 +14,8 @@ from trunkline.v1.embeddings_pb2 import EmbedRequest
 _OWN: Final[dict[str, frozenset[str]]] = {
     "gemini": frozenset({"thoughtSignature"}),
     "responses": frozenset({"item"}),
+    # The contract's `ReasoningConfig` says the same.
+    "openai": frozenset({"reasoning", "include_reasoning", "thinking", "enable_thinking", "thinking_budget"}),
 }
 """Dialect -> the keys of its extras that nobody but the server which wrote them has a use for."""
 

@@ -148,6 +148,12 @@ def keys_of(text: str) -> list[str]:
     return list(value) if isinstance(value, dict) else []
 
 
+def own_keys(extras: Mapping[str, str], dialect: str) -> list[str]:
+    """The keys that a dialect keeps in `extras`."""
+    text = extras.get(dialect)
+    return [] if text is None else keys_of(text)
+
+
 def restore(wire: dict[str, Json], extras: Mapping[str, str], dialect: str) -> None:
     """Merge into `wire` what its dialect once read and could not place. What `wire` holds already stays."""
     text = extras.get(dialect)

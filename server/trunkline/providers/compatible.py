@@ -26,7 +26,7 @@ class Preset:
 
 
 _LOCAL: Final = Profile(reasoning="reasoning_content", completions=ANY_MODEL)
-_SILENT: Final = Profile(reasoning=None, cache_control=False)
+_SILENT: Final = Profile(reasoning=None, effort="reasoning_effort", cache_control=False)
 """Takes no reasoning back and refuses fields that it does not know."""
 _HOSTED: Final = replace(_SILENT, completions=ANY_MODEL)
 """As `_SILENT`, with Completions for every model."""
@@ -51,7 +51,9 @@ PRESETS: Final[dict[str, Preset]] = {
     "together": Preset("https://api.together.xyz/v1", _HOSTED),
     "fireworks": Preset("https://api.fireworks.ai/inference/v1", Profile(cache_control=False, completions=ANY_MODEL)),
     "cerebras": Preset("https://api.cerebras.ai/v1", _SILENT),
-    "openrouter": Preset("https://openrouter.ai/api/v1", Profile(reasoning="reasoning", completions=ANY_MODEL)),
+    "openrouter": Preset(
+        "https://openrouter.ai/api/v1", Profile(reasoning="reasoning", effort="reasoning", completions=ANY_MODEL)
+    ),
     "perplexity": Preset("https://api.perplexity.ai", replace(_SILENT, structured_output="schema")),
     "moonshot": Preset("https://api.moonshot.ai/v1", Profile(effort="thinking", cache_control=False)),
     "zai": Preset("https://api.z.ai/api/paas/v4", _JSON_MODE),
@@ -70,7 +72,7 @@ PRESETS: Final[dict[str, Preset]] = {
             )
         ),
     ),
-    "vercel": Preset("https://ai-gateway.vercel.sh/v1", Profile(reasoning="reasoning")),
+    "vercel": Preset("https://ai-gateway.vercel.sh/v1", Profile(reasoning="reasoning", effort="reasoning")),
     "ollama": Preset("http://127.0.0.1:11434/v1", _LOCAL, needs_key=False),
     "vllm": Preset("http://127.0.0.1:8000/v1", _LOCAL, needs_key=False),
     "lmstudio": Preset("http://127.0.0.1:1234/v1", _LOCAL, needs_key=False),

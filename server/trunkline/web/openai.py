@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from trunkline.call import Call
+from trunkline.core.conceal import Concealer, conceal
 from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
 from trunkline.dialects import openai
@@ -51,23 +52,37 @@ class OpenAISurface:
         if options.stream:
             return await self._stream(http, request, call, gateway, include_usage=options.include_usage)
         response = await gateway.chat(request, call)
+        if _conceals(request):
+            conceal(response)
         return json_response(dumps(openai.encode_response(response)), call_headers(call))
 
     async def _stream(
         self, http: web.Request, request: ChatRequest, call: Call, gateway: Gateway, *, include_usage: bool
     ) -> web.StreamResponse:
-        writer = _Chunks(openai.StreamEncoder(include_usage=include_usage))
+        concealer = Concealer() if _conceals(request) else None
+        writer = _Chunks(openai.StreamEncoder(include_usage=include_usage), concealer)
         out = EventStream(http, {"x-request-id": call.id}, self._keep_alive)
         return await send_stream(gateway, request, call, writer, out)
+
+
+def _conceals(request: ChatRequest) -> bool:
+    """Whether the caller wants the model to reason out of his sight, as `reasoning.exclude` says."""
+    return request.reasoning.summary == "none"
 
 
 class _Chunks:
     """Chunks as events without a type, and `[DONE]` after the last."""
 
-    def __init__(self, encoder: openai.StreamEncoder) -> None:
+    def __init__(self, encoder: openai.StreamEncoder, concealer: Concealer | None) -> None:
         self._encoder = encoder
+        self._concealer = concealer
 
     def feed(self, event: ChatEvent) -> bytes:
+        if self._concealer is not None:
+            left = self._concealer.feed(event)
+            if left is None:
+                return b""
+            event = left
         return frames(self._encoder.feed(event))
 
     def end(self) -> bytes:

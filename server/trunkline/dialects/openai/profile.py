@@ -32,17 +32,17 @@ class Profile:
 
     `max_tokens` is the name of the token limit; `developer_role` tells whether it knows that role beside `system`;
     `reasoning` is the field that takes the assistant's earlier reasoning back, `thinking` where it is a block of the
-    content (Mistral), None where nothing does; `effort` is the form that asks for reasoning;
-    `structured_output` is what it has of JSON mode and JSON Schema, `fetches` the sorts of media that it takes by
-    address; `cache_control` whether it takes Anthropic's cache marks; `stream_options` whether it can be asked for the
-    usage of a stream; `completions` matches the names of the models that it serves by its own Completions, too;
-    `unsupported` are fields of the request that it refuses; `embeddings` is how it embeds.
+    content (Mistral), None where nothing does; `effort` is the form that asks for reasoning, `any` where the caller's
+    own is passed on; `structured_output` is what it has of JSON mode and JSON Schema, `fetches` the sorts of media that
+    it takes by address; `cache_control` whether it takes Anthropic's cache marks; `stream_options` whether it can be
+    asked for the usage of a stream; `completions` matches the names of the models that it serves by its own
+    Completions, too; `unsupported` are fields of the request that it refuses; `embeddings` is how it embeds.
     """
 
     max_tokens: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
     developer_role: bool = False
     reasoning: Literal["reasoning_content", "reasoning", "thinking"] | None = "reasoning_content"
-    effort: Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking"] = "reasoning_effort"
+    effort: Literal["any", "reasoning_effort", "reasoning", "thinking", "enable_thinking"] = "any"
     cache_control: bool = True
     stream_options: bool = True
     structured_output: Structured = "native"
@@ -59,6 +59,7 @@ OPENAI = Profile(
     max_tokens="max_completion_tokens",
     developer_role=True,
     reasoning=None,
+    effort="reasoning_effort",
     cache_control=False,
     completions=re.compile(r"gpt-3\.5-turbo-instruct|davinci-002|babbage-002"),
     unsupported=frozenset({"top_k"}),

@@ -11,7 +11,7 @@ from trunkline.dialects.openai.effort import WRITTEN, decode_effort, drop_other_
 from trunkline.dialects.openai.message import decode_message, encode_message
 from trunkline.dialects.openai.profile import Profile, Writing
 from trunkline.dialects.turn import turns_of
-from trunkline.dialects.wire import Json, Object, loads, raw, restore, text_of
+from trunkline.dialects.wire import Json, Object, loads, own_keys, raw, restore, text_of
 from trunkline.errors import GatewayError, invalid_request
 from trunkline.v1 import chat_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, ResponseFormat, Sampling, Tool, ToolChoice
@@ -250,7 +250,9 @@ def encode_request(
         for descriptor, value in sampling.ListFields():
             _put(wire, descriptor.name, value, to)
     if request.HasField("reasoning"):
-        encode_effort(request.reasoning, wire, to)
+        encode_effort(
+            request.reasoning, wire, to, written=bool(WRITTEN.intersection(own_keys(request.extras, DIALECT)))
+        )
     if request.HasField("max_output_tokens"):
         wire[profile.max_tokens] = request.max_output_tokens
     if request.stop_sequences:
@@ -267,7 +269,9 @@ def encode_request(
         _put(wire, "logprobs", True, to)
         if request.top_logprobs:
             _put(wire, "top_logprobs", request.top_logprobs, to)
-    restore(wire, request.extras, DIALECT)
+    if request.extras:
+        restore(wire, request.extras, DIALECT)
+        drop_other_forms(wire, to)
     for name in profile.unsupported & wire.keys():
         del wire[name]
         to.lose(name)

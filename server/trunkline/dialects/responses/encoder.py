@@ -69,12 +69,18 @@ class StreamEncoder:
     """Writes events, each as its type and its JSON text.
 
     `request` is what the answer is to, parts of which a response repeats; `decided` are fields of the response that
-    the gateway itself decides. Of several choices the first is written.
+    the gateway itself decides, and `expected` is what is known of the answer before its first event. Of several choices
+    the first is written.
     """
 
-    def __init__(self, request: ChatRequest | None = None, decided: Mapping[str, Json] | None = None) -> None:
+    def __init__(
+        self,
+        request: ChatRequest | None = None,
+        decided: Mapping[str, Json] | None = None,
+        expected: ChatResponse | None = None,
+    ) -> None:
         self._echo = Echo(request, decided)
-        self._response = ChatResponse()
+        self._response = ChatResponse() if expected is None else expected
         self._finish = Finish()
         self._number = 0
         self._places = 0
@@ -99,13 +105,20 @@ class StreamEncoder:
             case "response_end":
                 self._response.extras.MergeFrom(event.response_end.extras)
             case "start":
+                self._response = ChatResponse()
                 self._response.CopyFrom(event.start)
-                begun = head(self._response, self._echo, "in_progress")
-                return [
-                    self._event("response.created", {"response": begun}),
-                    self._event("response.in_progress", {"response": begun}),
-                ]
+                return self._begin("in_progress")
         return []
+
+    def queue(self) -> list[Event]:
+        """The events of an answer that nobody writes yet."""
+        return self._begin("queued")
+
+    def so_far(self, status: str) -> dict[str, Json]:
+        """The response as far as it came."""
+        response = head(self._response, self._echo, status)
+        response["output"] = [self._output[place] for place in sorted(self._output)]
+        return response
 
     def whole(self) -> dict[str, Json]:
         """The whole response, once every event was read."""
@@ -114,10 +127,11 @@ class StreamEncoder:
 
     def failed(self, error: GatewayError) -> dict[str, Json]:
         """The response of an answer that failed: as far as it came."""
-        response = head(self._response, self._echo, "failed")
-        response["output"] = [self._output[place] for place in sorted(self._output)]
-        response["error"] = {"code": error.row.openai_code or "server_error", "message": error.message}
-        return response
+        code = error.row.openai_code
+        return {
+            **self.so_far("failed"),
+            "error": {"code": code if code in _CODES else "server_error", "message": error.message},
+        }
 
     def end(self, response: dict[str, Json] | None = None) -> list[Event]:
         """The last event, which holds the whole `response`."""
@@ -134,6 +148,11 @@ class StreamEncoder:
             self._event("error", {**flat, "error": told}),
             self._event("response.failed", {"response": response}),
         ]
+
+    def _begin(self, status: str) -> list[Event]:
+        response = {"response": head(self._response, self._echo, status)}
+        events = [] if self._number else [self._event("response.created", response)]
+        return [*events, self._event(f"response.{status}", response)]
 
     def _event(self, kind: str, fields: dict[str, Json]) -> Event:
         number = self._number
@@ -426,6 +445,9 @@ class StreamEncoder:
         self._output[item.place] = item.wire
         return [self._event("response.output_item.done", {"output_index": item.place, "item": item.wire})]
 
+
+_CODES: Final = frozenset({"rate_limit_exceeded", "context_length_exceeded", "insufficient_quota"})
+"""The codes of errors by which clients know what to do; `server_error` stands for all else."""
 
 _INDEXES: Final = {"summary": "summary_index", "content": "content_index"}
 """Arrays of a reasoning item -> what the place of a text in them is called."""
