@@ -65,7 +65,8 @@ class StreamDecoder:
         for item in choices if type(choices) is list else ():
             if type(item) is dict:
                 plain = self._choice(item, events) and plain
-        self._take_usage(chunk, events)
+        if chunk.get("usage") is not None or "x_groq" in chunk:
+            self._take_usage(chunk, events)
         rest = {
             key: value
             for key, value in chunk.items()
