@@ -19,6 +19,8 @@ Json: TypeAlias = Any
 _DEPTH = 256
 """The deepest nesting that is read."""
 
+_SHORT = 2 * _DEPTH
+"""The most characters of a text that cannot be deeper."""
 _LONG = 64 * 1024
 
 _MOST_NUMBER = sys.float_info.max
@@ -40,7 +42,7 @@ def loads(text: bytes | str) -> Json:
     except RecursionError:
         raise _too_deep() from None
     # Refused here, so that nothing which walks the value later can run out of stack.
-    if _may_be_deeper(text) and _is_deeper(value, _DEPTH):
+    if len(text) > _SHORT and _may_be_deeper(text) and _is_deeper(value, _DEPTH):
         raise _too_deep()
     return value
 
@@ -48,8 +50,6 @@ def loads(text: bytes | str) -> Json:
 def _may_be_deeper(text: bytes | str) -> bool:
     """A guess that is never wrong when it says no. Counting costs less than looking, but in a long text."""
     size = len(text)
-    if size <= 2 * _DEPTH:
-        return False
     if size > _LONG:
         return True
     # Whatever is open in the first half was opened there; whatever is open in the second is closed there.
