@@ -36,7 +36,10 @@ def client_python() -> Path:
         if not python.exists() or not stamp.exists() or stamp.read_text() != wanted:
             uv = Path(sys.executable).with_name("uv")
             subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, _HOME / ".venv"], check=True)
-            subprocess.run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, _LOCK], check=True)
+            subprocess.run(
+                [uv, "pip", "sync", "--quiet", "--system-certs", "--require-hashes", "--python", python, _LOCK],
+                check=True,
+            )
             stamp.write_text(wanted)
     return python
 
