@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 Json = dict[str, Any]
 
-_KNOWN = frozenset(get_type_hints(ResponseCreateParamsStreaming))
+_KNOWN = frozenset(get_type_hints(ResponseCreateParamsStreaming)) | {"client_metadata"}  # Codex sends it
 _REQUEST: TypeAdapter[Any] = TypeAdapter(ResponseCreateParamsStreaming)
 _SAYABLE = {"assistant": ("output_text", "refusal")}
 _ASKABLE = ("input_text", "input_image", "input_file")

@@ -7,7 +7,7 @@ from typing import Final
 
 from trunkline.call import Loss
 from trunkline.dialects.turn import Turn
-from trunkline.dialects.wire import keys_of
+from trunkline.dialects.wire import keys_of, loads
 from trunkline.v1.chat_pb2 import ChatRequest
 from trunkline.v1.embeddings_pb2 import EmbedRequest
 
@@ -40,6 +40,20 @@ def foreign_losses(request: ChatRequest, turns: Iterable[Turn], dialect: str, lo
 def foreign_embed_losses(request: EmbedRequest, dialect: str, losses: list[Loss]) -> None:
     """As `foreign_losses`, of what is to be embedded."""
     _note(request.extras, "", dialect, losses)
+
+
+def is_needed(dialect: str, text: str) -> bool:
+    """Whether the origin of a text or a call needs back what it keeps beside it.
+
+    Of an item of OpenAI's Responses that is not its mere id and status: the API makes new ones for what it is sent.
+    """
+    if dialect != "responses":
+        return True
+    kept = loads(text)
+    if not isinstance(kept, dict) or kept.keys() != {"item"}:
+        return True
+    item = kept["item"]
+    return isinstance(item, dict) and not item.keys() <= {"id", "status"}
 
 
 def _note(extras: Mapping[str, str], path: str, dialect: str, losses: list[Loss]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from trunkline.dialects.anthropic.dialect import DIALECT
+from trunkline.dialects.foreign import is_needed
 from trunkline.dialects.wire import Json, dumps, loads
 from trunkline.errors import GatewayError
 from trunkline.v1.content_pb2 import Part
@@ -27,9 +28,14 @@ def is_packed(text: str) -> bool:
 
 def pack(part: Part) -> str | None:
     """What `part` holds for other dialects; None where it is nothing."""
-    extras = {dialect: text for dialect, text in part.extras.items() if dialect != DIALECT}
+    kind = part.WhichOneof("kind")
+    extras = {
+        dialect: text
+        for dialect, text in part.extras.items()
+        if dialect != DIALECT and (kind not in ("text", "tool_call") or is_needed(dialect, text))
+    }
     cargo: dict[str, Json] = {"extras": extras} if extras else {}
-    match part.WhichOneof("kind"):
+    match kind:
         case "opaque" if part.opaque.dialect != DIALECT:
             cargo |= {"dialect": part.opaque.dialect, "json": part.opaque.json}
         case "tool_call" if extras:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
+from trunkline.dialects.foreign import is_needed
 from trunkline.dialects.gemini.names import DIALECT
 from trunkline.dialects.wire import Json
 from trunkline.v1.content_pb2 import Message, Part
@@ -27,8 +28,10 @@ SIGNATURE: Final = "thoughtSignature"
 def is_foreign(part: Part) -> bool:
     """Whether a part of an answer holds what another dialect needs back."""
     match part.WhichOneof("kind"):
-        case "reasoning" | "tool_call":
+        case "reasoning":
             return any(dialect != DIALECT for dialect in part.extras)
+        case "tool_call":
+            return any(dialect != DIALECT and is_needed(dialect, text) for dialect, text in part.extras.items())
         case "opaque":
             return part.opaque.dialect != DIALECT
         case _:

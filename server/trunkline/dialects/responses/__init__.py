@@ -1,5 +1,6 @@
 """OpenAI's Responses: its JSON to the contract and back."""
 
+from trunkline.dialects.responses.compaction import decode_compaction, encode_compaction
 from trunkline.dialects.responses.decoder import StreamDecoder
 from trunkline.dialects.responses.encoder import StreamEncoder
 from trunkline.dialects.responses.errors import decode_error, encode_error
@@ -19,9 +20,11 @@ __all__ = [
     "STATEFUL",
     "StreamDecoder",
     "StreamEncoder",
+    "decode_compaction",
     "decode_error",
     "decode_request",
     "decode_response",
+    "encode_compaction",
     "encode_error",
     "encode_request",
     "encode_response",
