@@ -9,6 +9,7 @@ import os
 import signal
 from base64 import b64decode
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -16,24 +17,26 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from trunkline.access.keys import Keys
 from trunkline.config.discover import discover
-from trunkline.config.model import Config, ProviderConfig, StoreConfig
+from trunkline.config.model import Config, ProviderConfig
 from trunkline.config.problem import ConfigError
 from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
 from trunkline.core.provider import Provider
+from trunkline.errors import GatewayError
 from trunkline.observe.setup import Observers
 from trunkline.providers.build import build_providers
 from trunkline.routing.listing import Listing
 from trunkline.routing.resolve import Routes
 from trunkline.rpc.server import RpcServer
-from trunkline.store.conversations import ConversationStore
 from trunkline.store.database import Database, default_url, opened
-from trunkline.store.responses import ResponseStore
 from trunkline.store.seal import Seal
+from trunkline.store.stores import Stores
 from trunkline.v1 import chat_pb2, embeddings_pb2, models_pb2
-from trunkline.web.responses.turn import Stores
 from trunkline.web.server import MetricsServer, WebServer
+
+_SWEEP: Final = 60.0
+"""Seconds between two looks at what need no longer be kept."""
 
 _log = logging.getLogger("trunkline")
 
@@ -110,6 +113,8 @@ class App:
         self._tasks: set[asyncio.Task[None]] = set()
         self._observers = _observers(config)
         self._entry = Entry(house.gateway, house.keys.authenticate, self._observers.observers)
+        self._stores = _stores(database, config)
+        self._sweeping: asyncio.Task[None] | None = None
         render = self._observers.metrics.render
         own = config.metrics.address
         self._metrics = None if own is None else MetricsServer(own, render)
@@ -117,7 +122,7 @@ class App:
             self._entry,
             config.http,
             SERVICES,
-            _stores(database, config.store),
+            self._stores,
             metrics=render if own is None else None,
             shutdown_grace=config.shutdown_grace,
         )
@@ -133,6 +138,7 @@ class App:
 
     async def start(self) -> Listening:
         """Listen. Raises `OSError` where an address cannot be had."""
+        self._sweeping = asyncio.create_task(self._sweep())
         http_port = await self._web.start()
         grpc_port = await self._rpc.start()
         if self._metrics is not None:
@@ -146,6 +152,9 @@ class App:
         if self._metrics is not None:
             await self._metrics.stop()
         await self._house.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait([self._sweeping])
         await self._database.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -162,7 +171,7 @@ class App:
             except ConfigError as error:
                 _log.error("reload: the configuration is refused and the old one stays:\n%s", error)
                 return False
-            for name in ("http", "grpc", "store", "metrics", "log", "tracing"):
+            for name in ("http", "grpc", "store", "responses", "metrics", "log", "tracing"):
                 if getattr(config, name) != getattr(self._config, name):
                     _log.warning("reload: a change of `%s` needs a restart", name)
             self._house = new
@@ -181,6 +190,13 @@ class App:
             await self.reload()
         except Exception:  # noqa: BLE001 - a reload that fails must not stop the gateway
             _log.exception("reload: failed, and the old configuration stays")
+
+    async def _sweep(self) -> None:
+        """Forget again and again what need no longer be kept."""
+        while True:
+            with suppress(GatewayError):  # the store told why in the log; the next look may succeed
+                await self._stores.sweep()
+            await asyncio.sleep(_SWEEP)
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)
@@ -208,12 +224,10 @@ async def serve(load: Callable[[], Config], ready: Callable[[Listening], None] =
         await app.close()
 
 
-def _stores(database: Database, config: StoreConfig) -> Stores:
-    key = None if config.encryption_key is None else b64decode(config.encryption_key.get_secret_value())
-    seal = Seal(key)
-    return Stores(
-        ResponseStore(database, seal, config.response_days), ConversationStore(database, seal, config.response_days)
-    )
+def _stores(database: Database, config: Config) -> Stores:
+    secret = config.store.encryption_key
+    seal = Seal(None if secret is None else b64decode(secret.get_secret_value()))
+    return Stores(database, seal, config.responses.time_to_live, config.responses.max_stored_bytes)
 
 
 def _settle_memory() -> None:

@@ -14,7 +14,7 @@ from trunkline.v1.chat_pb2 import FinishReason, Usage
 Surface = Literal["grpc", "native", "openai", "responses", "anthropic", "gemini"]
 """The inbound protocol that a call came by."""
 
-Operation = Literal["chat", "stream_chat", "count_tokens", "embed", "list_models", "get_model", ""]
+Operation = Literal["chat", "stream_chat", "count_tokens", "compact", "embed", "list_models", "get_model", ""]
 """What was asked for; empty where the request failed before that was known."""
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +108,7 @@ def test_every_single_setting_can_be_given_from_outside(
         "grpc.address": "127.0.0.1:82",
         "metrics.address": "127.0.0.1:83",
         "media.fetch": "true",
+        "store.encryption_key": "c2VjcmV0" * 5 + "c2U=",
         "log.format": "json",
         "log.level": "error",
         "tracing.endpoint": "http://127.0.0.1:4318",

@@ -14,11 +14,13 @@ from trunkline.config.values import (
     EncryptionKey,
     Grace,
     Headers,
+    Lifetime,
     ListenAddress,
     Network,
     ProviderName,
     Ratio,
     Seconds,
+    Size,
     Target,
     Text,
     Token,
@@ -191,20 +193,32 @@ class MediaConfig(Section):
 
 
 class StoreConfig(Section):
-    """What the gateway keeps: stored responses and conversations."""
+    """Where the gateway keeps what it keeps."""
 
     url: Text | None = Field(
         default=None,
-        description="Where: `sqlite:///PATH`, or `:memory:` to keep nothing beyond the process. By default a file in "
-        "the state folder of whoever runs the gateway, `~/.local/state/trunkline/trunkline.db`.",
+        description="The database: `sqlite:///PATH`, or `:memory:` to keep nothing beyond the process. By default the "
+        "file `trunkline.db` in the folder that the variable `TRUNKLINE_DATA` names, or else in the state folder of "
+        "whoever runs the gateway, `~/.local/state/trunkline`.",
     )
     encryption_key: EncryptionKey | None = Field(
         default=None,
         description="A secret by which what callers and models said is encrypted: 32 bytes in base64, such as "
         "`openssl rand -base64 32` makes. Without it, whoever can read the database can read that.",
     )
-    response_days: Count = Field(
-        default=30, description="Days for which a response or a conversation is kept after it was last used."
+
+
+class ResponsesConfig(Section):
+    """The responses and conversations that callers of OpenAI's Responses have stored here."""
+
+    time_to_live: Lifetime = Field(
+        default=2_592_000.0,
+        description="Seconds for which a response or a conversation is kept after it was last used; 30 days.",
+    )
+    max_stored_bytes: Size = Field(
+        default=4 * 1024 * _MIB,
+        description="The most bytes of all of them together. Above it, the caller who keeps the most loses what was "
+        "used the longest ago.",
     )
 
 
@@ -269,8 +283,10 @@ class Config(Section):
         description="Images, sounds and documents that a caller gives by their address, to a provider that fetches "
         "none itself.",
     )
-    store: StoreConfig = Field(
-        default=StoreConfig(), description="What the gateway keeps: stored responses and conversations."
+    store: StoreConfig = Field(default=StoreConfig(), description="Where the gateway keeps what it keeps.")
+    responses: ResponsesConfig = Field(
+        default=ResponsesConfig(),
+        description="The responses and conversations that callers of OpenAI's Responses have stored here.",
     )
     log: LogConfig = Field(default=LogConfig(), description="The log, on standard error.")
     metrics: MetricsConfig = Field(default=MetricsConfig(), description="Prometheus metrics.")

@@ -111,9 +111,11 @@ def _encryption_key(value: SecretStr) -> SecretStr:
 
 ListenAddress = Annotated[Address, PlainValidator(_address), PlainSerializer(str)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=1_000_000)]
+Lifetime = Annotated[float, BeforeValidator(_number), Field(gt=0, le=3_155_760_000)]
 Grace = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1_000_000)]
 Ratio = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=2**31 - 1)]
+Size = Annotated[int, BeforeValidator(_number), Field(ge=1, le=2**53 - 1)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Url = Annotated[str, AfterValidator(_url)]
 ProviderName = Annotated[str, AfterValidator(_provider_name)]

@@ -13,7 +13,7 @@ from trunkline.core.check import Limits, check, check_embed
 from trunkline.core.estimate import estimate_tokens
 from trunkline.core.grammar import Grammar
 from trunkline.core.target import Resolve, Target
-from trunkline.errors import GatewayError, invalid_request, provider_failed
+from trunkline.errors import GatewayError, invalid_request, provider_failed, unsupported
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
 from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
@@ -98,6 +98,15 @@ class Gateway:
             counted = CountTokensResponse(input_tokens=estimate_tokens(request), estimated=True)
         counted.provider = call.provider
         return counted
+
+    async def compact(self, request: ChatRequest, call: Call) -> ChatResponse:
+        """The conversation of `request`, made shorter by its provider. Raises UNSUPPORTED where that does not do it."""
+        call.operation = "compact"
+        targets = self._plan(request, call)
+        compacted = await self._ask(targets, call, lambda target, attempt: _compacted(target, request, attempt))
+        call.served_model = compacted.model
+        call.usage = compacted.usage
+        return compacted
 
     async def embed(self, request: EmbedRequest, call: Call) -> EmbedResponse:
         """A vector for each input of `request`."""
@@ -238,6 +247,17 @@ def _attempt(call: Call, target: Target) -> Attempt:
 def _with_last(targets: Sequence[Target]) -> list[tuple[bool, Target]]:
     end = len(targets) - 1
     return [(index == end, target) for index, target in enumerate(targets)]
+
+
+async def _compacted(target: Target, request: ChatRequest, attempt: Attempt) -> ChatResponse:
+    compacted = await target.provider.compact(request, attempt)
+    if compacted is None:
+        raise unsupported(
+            f"The target `{attempt.provider}/{attempt.model}` does not compact conversations: ask the model for a "
+            "summary, and go on from that.",
+            "model",
+        )
+    return compacted
 
 
 async def _whole(answer: Awaitable[ChatResponse], attempt: Attempt) -> ChatResponse:

@@ -37,6 +37,11 @@ class Provider(Protocol):
         """What the model would read of `request`; None where the provider cannot tell."""
         ...
 
+    async def compact(self, request: ChatRequest, attempt: Attempt) -> ChatResponse | None:
+        """The conversation of `request`, made shorter by the provider in a form that it alone can read; None where it
+        does not do that."""
+        ...
+
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> EmbedResponse:
         """A vector for each input. Raises UNSUPPORTED where the provider embeds nothing."""
         ...

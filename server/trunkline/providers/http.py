@@ -188,6 +188,10 @@ class HttpProvider(ABC):
         """See `Provider.count_tokens`."""
         return None
 
+    async def compact(self, request: ChatRequest, attempt: Attempt) -> ChatResponse | None:
+        """See `Provider.compact`."""
+        return None
+
     def embed_path(self, model: str) -> str | None:
         """Where inputs for `model` go to be embedded, below the base URL; None where the provider embeds nothing."""
         return None

@@ -40,6 +40,9 @@ _COUNTED: Final = (
 )
 """What the counting of tokens takes of a request."""
 
+_COMPACTED: Final = ("input", "instructions", "prompt_cache_key", "service_tier")
+"""What the compaction of a conversation takes of a request."""
+
 _SILENT: Final = re.compile(r"(?:.*/)?(?:chatgpt-|gpt-3|gpt-4|gpt-5(?:\.\d+)?-chat|computer-use-preview)")
 """The names of the models that do not reason: OpenAI refuses to encrypt reasoning for them."""
 
@@ -75,6 +78,12 @@ class ResponsesProvider(HttpProvider):
         counted["model"] = attempt.model
         answer = await self._ask("/responses/input_tokens", counted, attempt)
         return CountTokensResponse(input_tokens=answer.take_int("input_tokens", 0) or 0)
+
+    async def compact(self, request: ChatRequest, attempt: Attempt) -> ChatResponse | None:
+        wire = self.encode_request(request, attempt.model, attempt.losses)
+        asked: dict[str, Json] = {key: wire[key] for key in _COMPACTED if key in wire}
+        asked["model"] = attempt.model
+        return responses.decode_compaction(await self._ask("/responses/compact", asked, attempt))
 
     def decode_response(self, wire: Object) -> ChatResponse:
         return responses.decode_response(wire)
@@ -130,6 +139,9 @@ class OpenAIFamilyProvider(OpenAIProvider):
 
     async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
         return await self._responses.count_tokens(request, attempt)
+
+    async def compact(self, request: ChatRequest, attempt: Attempt) -> ChatResponse | None:
+        return await self._responses.compact(request, attempt)
 
     async def stream_chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[list[ChatEvent], None]:
         if attempt.call.surface == "responses" or needs_responses(request, attempt.model):

@@ -34,6 +34,10 @@ class Wrapped:
         """See `Provider.count_tokens`."""
         return await self._provider.count_tokens(request, attempt)
 
+    async def compact(self, request: ChatRequest, attempt: Attempt) -> ChatResponse | None:
+        """See `Provider.compact`."""
+        return await self._provider.compact(request, attempt)
+
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> EmbedResponse:
         """See `Provider.embed`."""
         return await self._provider.embed(request, attempt)

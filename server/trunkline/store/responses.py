@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from trunkline.dialects.wire import Json, dumps, loads
-from trunkline.errors import GatewayError
-from trunkline.store.database import Database
+from trunkline.errors import GatewayError, invalid_request
+from trunkline.store.database import Database, unbroken
 from trunkline.store.seal import Seal
 from trunkline.store.tables import RESPONSE_ITEMS, RESPONSES
 from trunkline.v1 import errors_pb2
@@ -25,19 +25,26 @@ LEASE: Final = 30.0
 
 _LONGEST_ID: Final = 128
 
+_AT_ONCE: Final = 500
+"""The most ids in one statement."""
+
 _MOST_TURNS: Final = 10_000
 """The longest chain of responses that is followed."""
 
 
 @dataclass(slots=True)
 class Stored:
-    """One response: `body` as its caller sees it, and the items of `input` that it answered, without those before."""
+    """One response: `body` as its caller sees it, and the items of `input` that it answered, without those before.
+
+    `report` are the headers that tell who answered. `lost` tells that it runs no longer, though nobody ended it.
+    """
 
     id: str
     owner: str
     previous_id: str | None
     body: dict[str, Json]
     input: list[Json]
+    report: dict[str, str] = field(default_factory=dict)
     lost: bool = False
 
     @property
@@ -48,78 +55,115 @@ class Stored:
 
 
 class ResponseStore:
-    """Responses by their ids, for `days`. Callers see their own alone."""
+    """Responses by their ids, for `lifetime` seconds after they were last used, each of at most `most` bytes.
 
-    def __init__(self, database: Database, seal: Seal, days: int) -> None:
-        self._engine = database.engine
+    Callers see their own alone. What is given a `connection` is part of its transaction.
+    """
+
+    def __init__(self, database: Database, seal: Seal, lifetime: float, most: int) -> None:
+        self._database = database
         self._seal = seal
-        self._seconds = days * 86_400
+        self._lifetime = int(lifetime)
+        self._most = most
 
+    @unbroken
     async def put(self, stored: Stored) -> None:
         """Store a new response. When this returns, it survives whatever happens to the gateway."""
-        now = int(time.time())
-        async with self._engine.begin() as connection:
-            await self._index(connection, stored)
-            await connection.execute(
-                insert(RESPONSES).values(
-                    id=stored.id,
-                    owner=stored.owner,
-                    previous_id=stored.previous_id,
-                    status=stored.status,
-                    created_at=now,
-                    expires_at=now + self._seconds,
-                    lease_until=int(now + LEASE) if stored.status in RUNNING else 0,
-                    body=self._seal.close(dumps(stored.body), stored.id),
-                    input=self._seal.close(dumps(stored.input), stored.id),
-                )
-            )
+        async with self._database.writing() as connection:
+            await self.add(connection, stored)
 
+    @unbroken
     async def change(self, stored: Stored) -> bool:
-        """Replace a response that still runs; tells whether it did: it may have been cancelled, or deleted."""
-        running = stored.status in RUNNING
-        async with self._engine.begin() as connection:
-            done = await connection.execute(
-                update(RESPONSES)
-                .where(RESPONSES.c.id == stored.id, RESPONSES.c.status.in_(RUNNING))
-                .values(
-                    status=stored.status,
-                    lease_until=int(time.time() + LEASE) if running else 0,
-                    body=self._seal.close(dumps(stored.body), stored.id),
-                )
+        """As `replace`, in a transaction of its own."""
+        async with self._database.writing() as connection:
+            return await self.replace(connection, stored)
+
+    async def add(self, connection: AsyncConnection, stored: Stored) -> None:
+        """Store a new response. Raises `GatewayError` (REQUEST_TOO_LARGE)."""
+        now = int(time.time())
+        sealed = self._sealed(stored) | {"input": self._seal.close(dumps(stored.input), stored.id)}
+        size = self._size(sealed)
+        await self._index(connection, stored)
+        await connection.execute(
+            insert(RESPONSES).values(
+                id=stored.id,
+                owner=stored.owner,
+                previous_id=stored.previous_id,
+                created_at=now,
+                expires_at=now + self._lifetime,
+                size=size,
+                **sealed,
             )
-            if done.rowcount:
-                await self._index(connection, stored)
+        )
+
+    async def replace(self, connection: AsyncConnection, stored: Stored) -> bool:
+        """Replace a response that still runs; tells whether it did: it may have been cancelled, or deleted.
+
+        Raises `GatewayError` (REQUEST_TOO_LARGE).
+        """
+        sealed = self._sealed(stored)
+        size = self._size({**sealed, "input": dumps(stored.input)})
+        done = await connection.execute(
+            update(RESPONSES)
+            .where(RESPONSES.c.id == stored.id, RESPONSES.c.status.in_(RUNNING))
+            .values(size=size, **sealed)
+        )
+        if done.rowcount:
+            await self._index(connection, stored)
         return bool(done.rowcount)
 
-    async def items(self, ids: Sequence[str], owner: str) -> dict[str, Json]:
-        """The items of answers that have `ids`, as far as there are any."""
-        now = int(time.time())
-        async with self._engine.connect() as connection:
-            rows = (
-                await connection.execute(
-                    select(RESPONSES.c.id, RESPONSES.c.body)
-                    .join(RESPONSE_ITEMS, RESPONSE_ITEMS.c.response_id == RESPONSES.c.id)
-                    .where(RESPONSE_ITEMS.c.id.in_(ids), RESPONSES.c.owner == owner, RESPONSES.c.expires_at > now)
-                    .distinct()
-                )
-            ).all()
-        wanted = set(ids)
+    def _sealed(self, stored: Stored) -> dict[str, Any]:
+        """What may change of a response, as it is stored."""
         return {
-            name: item
-            for row in rows
-            for name, item in _named(loads(self._seal.open(row.body, row.id)))
-            if name in wanted
+            "status": stored.status,
+            "lease_until": int(time.time() + LEASE) if stored.status in RUNNING else 0,
+            "body": self._seal.close(dumps(stored.body), stored.id),
+            "report": self._seal.close(dumps(stored.report), stored.id),
         }
 
-    async def _index(self, connection: AsyncConnection, stored: Stored) -> None:
-        rows = [{"id": name, "response_id": stored.id} for name, _ in _named(stored.body)]
-        if rows:
-            await connection.execute(insert(RESPONSE_ITEMS).prefix_with("OR REPLACE", dialect="sqlite"), rows)
+    def _size(self, sealed: dict[str, Any]) -> int:
+        size = sum(len(value) for value in sealed.values() if isinstance(value, bytes))
+        if size > self._most:
+            raise too_large(size, self._most)
+        return size
 
+    async def _index(self, connection: AsyncConnection, stored: Stored) -> None:
+        names = {name for name, _ in _named(stored.body)}
+        if names:
+            await connection.execute(delete(RESPONSE_ITEMS).where(RESPONSE_ITEMS.c.response_id == stored.id))
+            await connection.execute(
+                insert(RESPONSE_ITEMS), [{"id": name, "response_id": stored.id} for name in sorted(names)]
+            )
+
+    @unbroken
+    async def items(self, ids: Sequence[str], owner: str) -> dict[str, Json]:
+        """The items of answers that have `ids`, as far as there are any; of several with one id the newest."""
+        wanted = sorted(set(ids))
+        found: dict[str, Json] = {}
+        for begin in range(0, len(wanted), _AT_ONCE):
+            some = wanted[begin : begin + _AT_ONCE]
+            holders = select(RESPONSE_ITEMS.c.response_id).where(RESPONSE_ITEMS.c.id.in_(some))
+            async with self._database.reading() as connection:
+                rows = (
+                    await connection.execute(
+                        select(RESPONSES.c.id, RESPONSES.c.body)
+                        .where(
+                            RESPONSES.c.id.in_(holders),
+                            RESPONSES.c.owner == owner,
+                            RESPONSES.c.expires_at > int(time.time()),
+                        )
+                        .order_by(RESPONSES.c.created_at)
+                    )
+                ).all()
+            for row in rows:
+                found |= {name: item for name, item in _named(self._open(row.body, row.id)) if name in some}
+        return found
+
+    @unbroken
     async def vouch(self, ids: Sequence[str]) -> set[str]:
         """Say that the responses of `ids` are still being written, and tell which are no longer wanted."""
         until = int(time.time() + LEASE)
-        async with self._engine.begin() as connection:
+        async with self._database.writing() as connection:
             await connection.execute(
                 update(RESPONSES)
                 .where(RESPONSES.c.id.in_(ids), RESPONSES.c.status.in_(RUNNING))
@@ -130,73 +174,85 @@ class ResponseStore:
             )
             return set(ids) - {row.id for row in left}
 
+    @unbroken
     async def get(self, response_id: str, owner: str) -> Stored:
         """One response. Raises `GatewayError` (NOT_FOUND), also for another caller's."""
-        async with self._engine.connect() as connection:
+        now = time.time()
+        async with self._database.reading() as connection:
             found = await connection.execute(
                 select(RESPONSES).where(
-                    RESPONSES.c.id == response_id,
-                    RESPONSES.c.owner == owner,
-                    RESPONSES.c.expires_at > int(time.time()),
+                    RESPONSES.c.id == response_id, RESPONSES.c.owner == owner, RESPONSES.c.expires_at > int(now)
                 )
             )
             row = found.first()
         if row is None:
             raise _missing(response_id)
-        lost = row.status in RUNNING and row.lease_until <= time.time()
         return Stored(
             row.id,
             row.owner,
             row.previous_id,
-            loads(self._seal.open(row.body, row.id)),
-            loads(self._seal.open(row.input, row.id)),
-            lost,
+            self._open(row.body, row.id),
+            self._open(row.input, row.id),
+            self._open(row.report, row.id),
+            lost=row.status in RUNNING and row.lease_until <= now,
         )
 
+    @unbroken
     async def conversation(self, response_id: str, owner: str) -> list[Json]:
         """The items of all turns up to the response and its own, oldest first; each lives as long again from now.
 
-        Raises `GatewayError` (NOT_FOUND) where one of them is missing.
+        Raises `GatewayError`: NOT_FOUND where one of them is missing, INVALID_REQUEST where the last is not finished.
         """
-        now = int(time.time())
+        now = time.time()
+        mine = (RESPONSES.c.owner == owner, RESPONSES.c.expires_at > int(now))
         first = (
             select(RESPONSES.c.id, RESPONSES.c.previous_id, literal(0).label("depth"))
-            .where(RESPONSES.c.id == response_id, RESPONSES.c.owner == owner, RESPONSES.c.expires_at > now)
+            .where(RESPONSES.c.id == response_id, *mine)
             .cte("chain", recursive=True)
         )
         chain = first.union_all(
             select(RESPONSES.c.id, RESPONSES.c.previous_id, first.c.depth + 1).where(
-                RESPONSES.c.id == first.c.previous_id,
-                RESPONSES.c.owner == owner,
-                RESPONSES.c.expires_at > now,
-                first.c.depth < _MOST_TURNS,
+                RESPONSES.c.id == first.c.previous_id, *mine, first.c.depth < _MOST_TURNS
             )
         )
-        async with self._engine.begin() as connection:
+        async with self._database.reading() as connection:
             rows = (
                 await connection.execute(
-                    select(RESPONSES.c.id, RESPONSES.c.previous_id, RESPONSES.c.body, RESPONSES.c.input)
+                    select(
+                        RESPONSES.c.id,
+                        RESPONSES.c.previous_id,
+                        RESPONSES.c.status,
+                        RESPONSES.c.lease_until,
+                        RESPONSES.c.body,
+                        RESPONSES.c.input,
+                    )
                     .join(chain, chain.c.id == RESPONSES.c.id)
                     .order_by(chain.c.depth.desc())
                 )
             ).all()
-            if not rows:
-                raise _missing(response_id)
-            if rows[0].previous_id is not None:
-                raise _missing(rows[0].previous_id)
+        if not rows:
+            raise _missing(response_id)
+        if rows[0].previous_id is not None:
+            raise _missing(rows[0].previous_id)
+        if rows[-1].status in RUNNING and rows[-1].lease_until > now:
+            raise invalid_request("The previous response is not finished; wait for its end.", "previous_response_id")
+        async with self._database.writing() as connection:
             await connection.execute(
-                update(RESPONSES).where(RESPONSES.c.id.in_(select(chain.c.id))).values(expires_at=now + self._seconds)
+                update(RESPONSES)
+                .where(RESPONSES.c.id.in_([row.id for row in rows]))
+                .values(expires_at=int(now) + self._lifetime)
             )
         items: list[Json] = []
         for row in rows:
-            items += loads(self._seal.open(row.input, row.id))
-            output = loads(self._seal.open(row.body, row.id)).get("output")
+            items += self._open(row.input, row.id)
+            output = self._open(row.body, row.id).get("output")
             items += output if isinstance(output, list) else []
         return items
 
+    @unbroken
     async def delete(self, response_id: str, owner: str) -> None:
         """Forget a response. Raises `GatewayError` (NOT_FOUND)."""
-        async with self._engine.begin() as connection:
+        async with self._database.writing() as connection:
             done = await connection.execute(
                 delete(RESPONSES).where(RESPONSES.c.id == response_id, RESPONSES.c.owner == owner)
             )
@@ -205,12 +261,18 @@ class ResponseStore:
         if not done.rowcount:
             raise _missing(response_id)
 
-    async def sweep(self) -> None:
-        """Forget what has outlived its time."""
-        async with self._engine.begin() as connection:
-            old = select(RESPONSES.c.id).where(RESPONSES.c.expires_at <= int(time.time()))
-            await connection.execute(delete(RESPONSE_ITEMS).where(RESPONSE_ITEMS.c.response_id.in_(old)))
-            await connection.execute(delete(RESPONSES).where(RESPONSES.c.id.in_(old)))
+    def _open(self, sealed: bytes, place: str) -> Any:
+        return loads(self._seal.open(sealed, place))
+
+
+def too_large(size: int, most: int) -> GatewayError:
+    """What is to be stored is more than may be."""
+    return GatewayError(
+        errors_pb2.ERROR_REASON_REQUEST_TOO_LARGE,
+        f"What is to be stored has {size} bytes, more than the {most} that `responses.max_stored_bytes` allows. Send "
+        "`store: false`, and the conversation with each request.",
+        param="store",
+    )
 
 
 def _missing(response_id: str) -> GatewayError:

@@ -15,7 +15,7 @@ METADATA: Final = MetaData(
     }
 )
 
-# Times are whole seconds since the epoch. What callers and models said is sealed: see `seal.py`.
+# Times are whole seconds since the epoch, sizes bytes. What callers and models said is sealed: see `seal.py`.
 
 RESPONSES: Final = Table(
     "responses",
@@ -28,18 +28,23 @@ RESPONSES: Final = Table(
     Column("expires_at", BigInteger, nullable=False),
     # Until when whoever writes a response vouches for it; 0 where it is written.
     Column("lease_until", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("input", LargeBinary, nullable=False),
+    # The headers that tell who answered, and what the target could not take.
+    Column("report", LargeBinary, nullable=False),
     Index(None, "expires_at"),
+    # Holds all that is asked to find what there is no room for.
+    Index(None, "owner", "expires_at", "size"),
 )
 
 RESPONSE_ITEMS: Final = Table(
     "response_items",
     METADATA,
     Column("id", String(128), primary_key=True),
-    Column("response_id", String(64), nullable=False, index=True),
+    Column("response_id", String(64), primary_key=True, index=True),
 )
-"""Which response an item of an answer stands in: callers may name items instead of sending them."""
+"""Which responses an item of an answer stands in: callers may name items instead of sending them."""
 
 CONVERSATIONS: Final = Table(
     "conversations",
@@ -48,8 +53,10 @@ CONVERSATIONS: Final = Table(
     Column("owner", String(256), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("metadata", LargeBinary, nullable=False),
     Index(None, "expires_at"),
+    Index(None, "owner", "expires_at", "size"),
 )
 
 CONVERSATION_ITEMS: Final = Table(
@@ -59,4 +66,5 @@ CONVERSATION_ITEMS: Final = Table(
     Column("position", Integer, primary_key=True),
     Column("id", String(128), nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Index(None, "conversation_id", "id"),
 )

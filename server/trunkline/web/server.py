@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -12,6 +13,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from trunkline.config.address import Address
 from trunkline.config.model import HttpConfig, TlsConfig
 from trunkline.core.entry import Entry
+from trunkline.store.stores import Stores
 from trunkline.web.anthropic import AnthropicSurface
 from trunkline.web.completions import CompletionsSurface
 from trunkline.web.embeddings import EmbeddingsSurface
@@ -23,7 +25,6 @@ from trunkline.web.openai import OpenAISurface
 from trunkline.web.openapi.document import document
 from trunkline.web.responses.conversations import ConversationsSurface
 from trunkline.web.responses.surface import ResponsesSurface
-from trunkline.web.responses.turn import Stores
 from trunkline.web.unknown import unknown
 
 Render = Callable[[str], tuple[bytes, str]]
@@ -56,6 +57,7 @@ class WebServer:
         shutdown_grace: float,
     ) -> None:
         self._config = config
+        self._grace = shutdown_grace
         self._draining = False
         app = web.Application(client_max_size=config.max_body_bytes)
         timing = {"body_timeout": config.body_timeout, "keep_alive": config.keep_alive}
@@ -87,8 +89,9 @@ class WebServer:
     async def stop(self) -> None:
         """Take no more calls, and return when the running ones have ended, or were cancelled after the grace."""
         self._draining = True
-        await self._runner.cleanup()
-        await self._responses.close()
+        await asyncio.gather(self._runner.cleanup(), self._responses.close(self._grace))
+        # Those that began while the others ended.
+        await self._responses.close(0)
 
     async def _readyz(self, request: web.Request) -> web.Response:
         if self._draining:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Protocol
 
 from aiohttp import web
@@ -60,7 +60,11 @@ async def send_stream(
         if not out.begun:
             raise
         call.fail(error)
-        await out.write(writer.error(error))
+        last = writer.error(error)
+        if settle is not None:
+            with suppress(GatewayError):  # that the answer failed is told all the same
+                await settle()
+        await out.write(last)
     finally:
         out.stop()
     return await out.close()

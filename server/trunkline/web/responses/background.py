@@ -1,22 +1,27 @@
-"""Responses that are written whether or not anyone listens, and can be listened to again."""
+"""The responses that are written in the background."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from typing import Final
 
+from trunkline.call import Call
 from trunkline.core.entry import Entry
 from trunkline.dialects.wire import Json
 from trunkline.errors import GatewayError, internal
 from trunkline.store.responses import LEASE
+from trunkline.store.stores import Stores
+from trunkline.v1 import errors_pb2
+from trunkline.web.exchange import call_headers
 from trunkline.web.responses.frames import Frames
-from trunkline.web.responses.turn import Stores, Turn
+from trunkline.web.responses.run import Run
+from trunkline.web.responses.turn import Turn
 
-_MOST_HELD: Final = 32 * 1024 * 1024
-"""The most bytes of events that are held of one response; one that is longer can only be polled."""
+_MOST_HELD: Final = 256 * 1024 * 1024
+"""The most bytes of events that are held of all responses together; those of the oldest go first."""
 
 _HELD_FOR: Final = 300.0
 """Seconds for which the events of a response are held after its end."""
@@ -26,54 +31,6 @@ _MOST_RUNNING: Final = 1_000
 _log = logging.getLogger("trunkline")
 
 
-class Run:
-    """One response that is being written. Events are numbered as their clients see them, from zero."""
-
-    def __init__(self, turn: Turn) -> None:
-        self.turn = turn
-        self.task: asyncio.Task[None] | None = None
-        self._events: list[bytes] | None = []
-        self._size = 0
-        self._over = False
-        self._more = asyncio.Event()
-
-    def tell(self, events: list[bytes]) -> None:
-        """More events."""
-        if self._events is None:
-            return
-        self._events += events
-        self._size += sum(map(len, events))
-        if self._size > _MOST_HELD:
-            self._events = None
-        self._wake()
-
-    def end(self) -> None:
-        """Nothing more comes."""
-        self._over = True
-        self._wake()
-
-    async def listen(self, after: int) -> AsyncGenerator[bytes, None]:
-        """The events behind number `after`, those to come among them.
-
-        Raises `GatewayError` (INTERNAL) where there are too many to be held.
-        """
-        place = max(0, after + 1)
-        while True:
-            if self._events is None:
-                raise internal("The response is too long to be streamed again; poll it.")
-            data = b"".join(self._events[place:])
-            place = max(place, len(self._events))
-            if data:
-                yield data
-            if self._over and place >= len(self._events):
-                return
-            await self._more.wait()
-
-    def _wake(self) -> None:
-        more, self._more = self._more, asyncio.Event()
-        more.set()
-
-
 class Background:
     """The responses that this process writes."""
 
@@ -81,17 +38,25 @@ class Background:
         self._entry = entry
         self._stores = stores
         self._runs: dict[str, Run] = {}
+        self._held = 0
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self, turn: Turn, headers: Mapping[str, str]) -> tuple[Run, dict[str, Json]]:
-        """Begin a response; what it is so far. Raises `GatewayError`."""
-        if sum(run.task is not None and not run.task.done() for run in self._runs.values()) >= _MOST_RUNNING:
-            raise internal(f"{_MOST_RUNNING} responses are running in the background; try again later.")
-        frames = Frames(turn)
-        queued = frames.queued()
-        await self._stores.responses.put(turn.stored(queued))
-        run = self._runs[turn.id] = Run(turn)
-        run.task = asyncio.create_task(self._write(run, frames, dict(headers)))
+        """Begin a response; what it is so far. Raises `GatewayError`: RATE_LIMITED where too many are running."""
+        if len(self._alive()) >= _MOST_RUNNING:
+            raise GatewayError(
+                errors_pb2.ERROR_REASON_RATE_LIMITED,
+                f"{_MOST_RUNNING} responses are running in the background; try again when some have ended.",
+                param="background",
+            )
+        run, frames = Run(turn), Frames(turn)
+        queued = frames.so_far("queued")
+        await self._stores.responses.put(turn.stored(queued, {}))
+        self._runs[turn.id] = run
+        self._tell(run, frames.each_of_queue())
+        run.task = asyncio.create_task(
+            self._write(run, frames, {name.lower(): value for name, value in headers.items()})
+        )
         if self._watch is None:
             self._watch = asyncio.create_task(self._vouch())
         return run, queued
@@ -103,71 +68,102 @@ class Background:
 
     async def cancel(self, run: Run) -> None:
         """Stop writing; what was written so far stays."""
-        if run.task is not None and not run.task.done():
+        if run.task is not None and run.alive:
             run.task.cancel()
             await asyncio.wait([run.task])
 
-    async def close(self) -> None:
-        """Stop everything: responses that are still written are told to have failed."""
+    def forget(self, run: Run) -> None:
+        """Hold nothing of it any more."""
+        self._runs.pop(run.turn.id, None)
+        self._held -= run.held
+        run.forget()
+
+    async def close(self, grace: float) -> None:
+        """Wait `grace` seconds for what is written; what is still written then is told to have failed."""
+        tasks = [run.task for run in self._alive().values() if run.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        for run in list(self._alive().values()):
+            run.stopped = True
+            await self.cancel(run)
         if self._watch is not None:
             self._watch.cancel()
-        for run in list(self._runs.values()):
-            run.turn.own["status"] = "failed"
-            await self.cancel(run)
+
+    def _alive(self) -> dict[str, Run]:
+        return {name: run for name, run in self._runs.items() if run.alive}
+
+    def _tell(self, run: Run, events: list[bytes]) -> None:
+        self._held += run.tell(events)
+        if self._held <= _MOST_HELD:
+            return
+        # Those that have ended go first, then those that began first.
+        for other in sorted(self._runs.values(), key=lambda one: not one.over):
+            self._held -= other.held
+            other.forget()
+            if self._held <= _MOST_HELD:
+                return
 
     async def _write(self, run: Run, frames: Frames, headers: dict[str, str]) -> None:
         call = self._entry.open("responses", headers)
         try:
             gateway = self._entry.admit(call, headers)
+            begun = False
             async with aclosing(gateway.stream_chat(run.turn.request, call)) as batches:
                 async for batch in batches:
-                    run.tell([data for event in batch for data in frames.each(event)])
+                    self._tell(run, [data for event in batch for data in frames.each(event)])
+                    if not begun:
+                        begun = True
+                        await self._stores.responses.change(run.turn.stored(frames.so_far("in_progress"), report(call)))
             last = frames.each_of_end()
-            await self._keep(run, frames.body)
-            run.tell(last)
+            await run.turn.keep(frames.body, report(call), self._stores)
+            self._tell(run, last)
         except GatewayError as error:
             call.fail(error)
-            await self._fail(run, frames, error)
+            await self._fail(run, frames, call, error)
         except asyncio.CancelledError:
-            call.cancel()
-            await self._cancelled(run, frames)
+            if run.stopped:
+                stopped = internal("The gateway was stopped before the response was complete.")
+                call.fail(stopped)
+                await self._fail(run, frames, call, stopped)
+            else:
+                call.cancel()
+                with suppress(GatewayError):
+                    await self._stores.responses.change(run.turn.stored(frames.so_far("cancelled"), report(call)))
         except Exception as error:  # noqa: BLE001 - nobody else would be told of it
             _log.exception("call %s failed in the gateway", call.id, exc_info=error)
             failed = internal("The gateway failed; its log tells why.")
             call.fail(failed)
-            await self._fail(run, frames, failed)
+            await self._fail(run, frames, call, failed)
         finally:
             self._entry.close(call)
             run.end()
-            asyncio.get_running_loop().call_later(_HELD_FOR, self._runs.pop, run.turn.id, None)
+            asyncio.get_running_loop().call_later(_HELD_FOR, self.forget, run)
 
-    async def _keep(self, run: Run, body: dict[str, Json]) -> None:
-        await run.turn.keep(body, self._stores)
-
-    async def _fail(self, run: Run, frames: Frames, error: GatewayError) -> None:
+    async def _fail(self, run: Run, frames: Frames, call: Call, error: GatewayError) -> None:
         told = frames.each_of_error(error)
         with suppress(GatewayError):  # the response stays as it is, and counts as failed once nobody vouches for it
-            await self._keep(run, frames.body)
-        run.tell(told)
-
-    async def _cancelled(self, run: Run, frames: Frames) -> None:
-        if run.turn.own.pop("status", None) == "failed":
-            await self._fail(run, frames, internal("The gateway was stopped before the response was complete."))
-            return
-        body = frames.cancelled()
-        await self._stores.responses.change(run.turn.stored(body))
+            await run.turn.keep(frames.body, report(call), self._stores)
+        self._tell(run, told)
 
     async def _vouch(self) -> None:
         """Say again and again what this process writes, and stop what is no longer wanted."""
         while True:
             await asyncio.sleep(LEASE / 3)
-            live = [name for name, run in self._runs.items() if run.task is not None and not run.task.done()]
+            live = list(self._alive())
             if not live:
                 continue
             try:
                 unwanted = await self._stores.responses.vouch(live)
-            except Exception:  # noqa: BLE001 - it is tried again
-                _log.exception("the store cannot be reached")
-                continue
+            except GatewayError:
+                continue  # the store told why in the log; it is tried again
             for name in unwanted:
-                await self.cancel(self._runs[name])
+                run = self._runs.get(name)
+                if run is not None:
+                    await self.cancel(run)
+
+
+def report(call: Call) -> dict[str, str]:
+    """The headers that tell who answered a call, and what the target could not take: kept with the response."""
+    headers = call_headers(call)
+    headers.pop("x-request-id", None)
+    return headers

@@ -9,13 +9,14 @@ from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
 from trunkline.dialects.wire import Json, Object, dumps
 from trunkline.errors import GatewayError, invalid_request
-from trunkline.store.conversations import Conversation, missing
+from trunkline.store.conversations import Conversation
+from trunkline.store.stores import Stores
 from trunkline.web.body import object_of, read_body, read_object
 from trunkline.web.exchange import Exchange, json_response
 from trunkline.web.openai import BASES
 from trunkline.web.responses.pages import page
 from trunkline.web.responses.surface import encode_error
-from trunkline.web.responses.turn import Stores, input_items, named
+from trunkline.web.responses.turn import input_items, named
 
 _MOST_ITEMS = 20
 """The most items that are added at once."""
@@ -78,11 +79,8 @@ class ConversationsSurface:
         return self._json(page(items, {"order": "asc", "limit": str(_MOST_ITEMS)}), call)
 
     async def _item(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        name = http.match_info["item"]
-        for item in await self._store.items(http.match_info["id"], call.caller):
-            if isinstance(item, dict) and item.get("id") == name:
-                return self._json(item, call)
-        raise missing(f"Item with id '{name[:128]}'")
+        found = await self._store.item(http.match_info["id"], call.caller, http.match_info["item"])
+        return self._json(found, call)
 
     async def _remove(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         name = http.match_info["id"]
@@ -111,7 +109,7 @@ def _metadata(wire: Object) -> dict[str, Json]:
     return inner
 
 
-def _items(wire: Object) -> list[Json]:
+def _items(wire: Object) -> list[dict[str, Json]]:
     given = wire.take("items")
     if given is None:
         return []

@@ -16,7 +16,8 @@ class Frames:
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
-        self._encoder = responses.StreamEncoder(turn.request, turn.own)
+        expected = adopt(ChatResponse(model=turn.request.model), turn)
+        self._encoder = responses.StreamEncoder(turn.request, turn.own, expected)
         self.body: dict[str, Json] = {}
 
     def feed(self, event: ChatEvent) -> bytes:
@@ -31,6 +32,10 @@ class Frames:
         """The end of a response that failed."""
         return b"".join(self.each_of_error(error))
 
+    def each_of_queue(self) -> list[bytes]:
+        """The events, one by one, of a response that waits to be written."""
+        return _framed(self._encoder.queue())
+
     def each(self, event: ChatEvent) -> list[bytes]:
         """As `feed`, one by one."""
         if event.HasField("start"):
@@ -39,9 +44,7 @@ class Frames:
 
     def each_of_end(self) -> list[bytes]:
         """As `end`, one by one."""
-        self.body = self._encoder.whole()
-        if self.body["status"] == "completed":
-            self.body["completed_at"] = int(time.time())
+        self.body = completed(self._encoder.whole())
         return _framed(self._encoder.end(self.body))
 
     def each_of_error(self, error: GatewayError) -> list[bytes]:
@@ -49,23 +52,23 @@ class Frames:
         self.body = self._encoder.failed(error)
         return _framed(self._encoder.error(error))
 
-    def queued(self) -> dict[str, Json]:
-        """The response before its first event."""
-        start = ChatResponse(model=self._turn.request.model)
-        adopt(start, self._turn)
-        return {**responses.encode_response(start, self._turn.request, self._turn.own), "status": "queued"}
-
-    def cancelled(self) -> dict[str, Json]:
+    def so_far(self, status: str) -> dict[str, Json]:
         """The response as far as it came."""
-        self.body = {**self._encoder.whole(), "status": "cancelled"}
-        return self.body
+        return self._encoder.so_far(status)
 
 
-def adopt(response: ChatResponse, turn: Turn) -> None:
-    """Make the provider's answer the gateway's own response: its caller asks for it by that id."""
+def adopt(response: ChatResponse, turn: Turn) -> ChatResponse:
+    """Make a provider's answer the gateway's own response: its caller asks for it by that id."""
     response.id = turn.id
-    if not response.create_time.seconds:
-        response.create_time.seconds = int(time.time())
+    response.create_time.seconds = turn.created_at
+    return response
+
+
+def completed(body: dict[str, Json]) -> dict[str, Json]:
+    """Say when a response was completed, where it was."""
+    if body["status"] == "completed":
+        body["completed_at"] = int(time.time())
+    return body
 
 
 def _framed(events: list[tuple[str, bytes]]) -> list[bytes]:

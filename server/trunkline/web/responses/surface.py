@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -13,20 +15,27 @@ from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
 from trunkline.dialects import responses
 from trunkline.dialects.wire import Json, dumps
-from trunkline.errors import GatewayError, invalid_request, unsupported
+from trunkline.errors import GatewayError, invalid_request
 from trunkline.store.responses import RUNNING, Stored
+from trunkline.store.stores import Stores
 from trunkline.web.body import read_object
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, json_response
 from trunkline.web.openai import BASES
-from trunkline.web.responses.background import Background, Run
-from trunkline.web.responses.frames import Frames, adopt
+from trunkline.web.responses.background import Background, report
+from trunkline.web.responses.frames import Frames, adopt, completed
 from trunkline.web.responses.pages import page
-from trunkline.web.responses.turn import Stores, Turn, begin
+from trunkline.web.responses.run import Run
+from trunkline.web.responses.turn import Turn, begin
 from trunkline.web.stream import send_stream
 
 _CODES: Final = {"previous_response_id": "previous_response_not_found"}
 """What OpenAI calls an error about a field."""
+
+_VERSION: Final = "2020-10-01"
+"""What OpenAI's own answers give as their `openai-version`."""
+
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 def encode_error(error: GatewayError, request_id: str) -> Json:
@@ -74,9 +83,9 @@ class ResponsesSurface:
             )
         ]
 
-    async def close(self) -> None:
-        """Stop the responses that are written in the background."""
-        await self._background.close()
+    async def close(self, grace: float) -> None:
+        """Give the responses that are written in the background `grace` seconds to end, then stop them."""
+        await self._background.close(grace)
 
     async def _create(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores)
@@ -84,26 +93,23 @@ class ResponsesSurface:
             return await self._begin(http, call, turn)
         if turn.streamed:
             frames = Frames(turn)
-            out = EventStream(http, self._exchange.headers(call), self._keep_alive)
+            out = EventStream(http, self._headers(call), self._keep_alive)
             return await send_stream(
-                gateway, turn.request, call, frames, out, lambda: turn.keep(frames.body, self._stores)
+                gateway, turn.request, call, frames, out, lambda: turn.keep(frames.body, report(call), self._stores)
             )
-        response = await gateway.chat(turn.request, call)
-        adopt(response, turn)
-        body = responses.encode_response(response, turn.request, turn.own)
-        if body["status"] == "completed":
-            body["completed_at"] = int(time.time())
-        await turn.keep(body, self._stores)
-        return json_response(dumps(body), self._exchange.headers(call))
+        response = adopt(await gateway.chat(turn.request, call), turn)
+        body = completed(responses.encode_response(response, turn.request, turn.own))
+        await turn.keep(body, report(call), self._stores)
+        return self._json(body, call)
 
     async def _begin(self, http: web.Request, call: Call, turn: Turn) -> web.StreamResponse:
         run, queued = await self._background.start(turn, http.headers)
         if turn.streamed:
             return await self._listen(http, call, run, -1)
-        return json_response(dumps(queued), self._exchange.headers(call))
+        return self._json(queued, call)
 
     async def _listen(self, http: web.Request, call: Call, run: Run, after: int) -> web.StreamResponse:
-        out = EventStream(http, self._exchange.headers(call), self._keep_alive)
+        out = EventStream(http, self._headers(call), self._keep_alive)
         try:
             async with aclosing(run.listen(after)) as events:
                 async for data in events:
@@ -131,7 +137,7 @@ class ResponsesSurface:
         if stored.lost:
             message = "The gateway that wrote the response is gone."
             body = {**body, "status": "failed", "error": {"code": "server_error", "message": message}}
-        return json_response(dumps(body), self._exchange.headers(call))
+        return self._json(body, call, stored.report)
 
     async def _delete(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         name = http.match_info["id"]
@@ -139,8 +145,8 @@ class ResponsesSurface:
         run = self._background.running(name, call.caller)
         if run is not None:
             await self._background.cancel(run)
-        body = {"id": name, "object": "response", "deleted": True}
-        return json_response(dumps(body), self._exchange.headers(call))
+            self._background.forget(run)
+        return self._json({"id": name, "object": "response", "deleted": True}, call)
 
     async def _cancel(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         name = http.match_info["id"]
@@ -152,26 +158,33 @@ class ResponsesSurface:
             await self._background.cancel(run)
         elif stored.status in RUNNING:
             # Another process writes it, which looks again and again whether it still should.
-            await self._stores.responses.change(
-                Stored(name, stored.owner, stored.previous_id, {**stored.body, "status": "cancelled"}, stored.input)
-            )
+            await self._stores.responses.change(replace(stored, body={**stored.body, "status": "cancelled"}))
         return self._told(await self._stores.responses.get(name, call.caller), call)
 
     async def _items(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         stored = await self._stores.responses.get(http.match_info["id"], call.caller)
-        return json_response(dumps(page(stored.input, http.query)), self._exchange.headers(call))
+        return self._json(page(stored.input, http.query), call)
 
     async def _count(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores)
         counted = await gateway.count_tokens(turn.request, call)
-        headers = self._exchange.headers(call)
-        if counted.estimated:
-            headers["x-trunkline-estimated"] = "input_tokens"
-        body = {"object": "response.input_tokens", "input_tokens": counted.input_tokens}
-        return json_response(dumps(body), headers)
+        guessed = {"x-trunkline-estimated": "input_tokens"} if counted.estimated else {}
+        return self._json({"object": "response.input_tokens", "input_tokens": counted.input_tokens}, call, guessed)
 
     async def _compact(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        raise unsupported("Conversations are not compacted here: ask the model for a summary and go on from that.")
+        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores)
+        response = adopt(await gateway.compact(turn.request, call), turn)
+        return self._json(responses.encode_compaction(response), call)
+
+    def _json(self, body: Json, call: Call, more: Mapping[str, str] = _NOTHING) -> web.Response:
+        return json_response(dumps(body), {**more, **self._headers(call)})
+
+    def _headers(self, call: Call) -> dict[str, str]:
+        """What tells of a call, with the headers that OpenAI's own answers have."""
+        headers = self._exchange.headers(call)
+        headers["openai-version"] = _VERSION
+        headers["openai-processing-ms"] = str(round((time.monotonic() - call.started) * 1000))
+        return headers
 
 
 def _number(text: str) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from trunkline.dialects import responses
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import GatewayError, invalid_request
-from trunkline.store.conversations import ConversationStore
 from trunkline.store.responses import ResponseStore, Stored
+from trunkline.store.stores import Said, Stores
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatRequest
 
@@ -26,49 +27,40 @@ _PREFIXES: Final = {
 """Types of item -> how their ids begin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """Where turns are kept."""
-
-    responses: ResponseStore
-    conversations: ConversationStore
-
-
 @dataclass(slots=True)
 class Turn:
     """What one request for a response asks.
 
     `request` holds the whole conversation, `items` what this turn adds to it. `own` are the fields of the response that
-    the gateway decides.
+    the gateway decides, `created_at` is when it began, in seconds since the epoch.
     """
 
     id: str
     owner: str
     request: ChatRequest
-    items: list[Json]
+    items: list[dict[str, Json]]
     own: dict[str, Json]
     streamed: bool
     background: bool
     store: bool
     previous_id: str | None
     conversation_id: str | None
+    created_at: int = field(default_factory=lambda: int(time.time()))
 
-    async def keep(self, body: dict[str, Json], stores: Stores) -> None:
+    async def keep(self, body: dict[str, Json], report: dict[str, str], stores: Stores) -> None:
         """Store the end of the turn, before anyone is told of it. `body` is the response as its caller sees it."""
+        said: Said | None = None
         if self.conversation_id is not None and body.get("status") != "failed":
             output = body.get("output")
-            said = [item for item in (output if isinstance(output, list) else ()) if isinstance(item, dict)]
-            await stores.conversations.append(self.conversation_id, self.owner, [*self.items, *said])
-        if self.background:
-            await stores.responses.change(self.stored(body))
-        elif self.store:
-            await stores.responses.put(self.stored(body))
+            items = [item for item in (output if isinstance(output, list) else ()) if isinstance(item, dict)]
+            said = Said(self.conversation_id, [*self.items, *items])
+        stored = self.stored(body, report) if self.store else None
+        if stored is not None or said is not None:
+            await stores.end(self.owner, stored, said, running=self.background)
 
-    def stored(self, body: dict[str, Json]) -> Stored:
+    def stored(self, body: dict[str, Json], report: dict[str, str]) -> Stored:
         """The turn as it is stored."""
-        # What a conversation holds is not held once more.
-        previous = None if self.conversation_id is not None else self.previous_id
-        return Stored(self.id, self.owner, previous, body, self.items)
+        return Stored(self.id, self.owner, self.previous_id, body, list(self.items), report)
 
 
 async def begin(body: dict[str, Json], owner: str, stores: Stores) -> Turn:
@@ -136,7 +128,7 @@ def input_items(wire: Object) -> list[dict[str, Json]]:
     return [dict(item) for item in given]
 
 
-def named(items: list[dict[str, Json]]) -> list[Json]:
+def named(items: list[dict[str, Json]]) -> list[dict[str, Json]]:
     """`items`, each with the type and the id that it is listed by."""
     for item in items:
         if "type" not in item and "role" in item:
@@ -146,7 +138,7 @@ def named(items: list[dict[str, Json]]) -> list[Json]:
             item["content"] = [{"type": kind, "text": item["content"]}]
         if item.get("type") != "item_reference":
             item.setdefault("id", f"{_PREFIXES.get(str(item.get('type')), 'item_')}{secrets.token_hex(24)}")
-    return list(items)
+    return items
 
 
 def _as_given(told: list[Json], given: list[Json]) -> list[Json]:
