@@ -144,7 +144,7 @@ def _error(
 def _last_text(body: Json) -> str:
     said = [item["content"] for item in items_of(body) if item.get("role") == "user"]
     last = said[-1] if said else ""
-    return last if isinstance(last, str) else next((part["text"] for part in last if "text" in part), "")
+    return last if isinstance(last, str) else next((part["text"] for part in reversed(last) if "text" in part), "")
 
 
 def _output(body: Json, word: str) -> list[Json]:
@@ -161,7 +161,7 @@ def _output(body: Json, word: str) -> list[Json]:
             reasoning["encrypted_content"] = seal(reasoning["id"])
         output.append(reasoning)
     choice = body.get("tool_choice", "auto")
-    names = [tool["name"] for tool in body.get("tools") or ()]
+    names = [tool["name"] for tool in body.get("tools") or () if tool["type"] == "function"]
     answered = str(items[-1].get("type")).endswith("_output")
     calls: list[str] = []
     if isinstance(choice, dict):
