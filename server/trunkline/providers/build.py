@@ -9,13 +9,14 @@ from aiohttp.abc import AbstractResolver
 
 from trunkline.config.model import MediaConfig, ProviderConfig
 from trunkline.core.provider import Provider
-from trunkline.dialects.openai.profile import Profile
+from trunkline.dialects.openai.profile import OPENAI, Profile
 from trunkline.providers import anthropic, bedrock, cohere, gemini, responses, vertex
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.batches import Batches
 from trunkline.providers.choices import Choices
 from trunkline.providers.compatible import PRESETS, Preset
 from trunkline.providers.completions import Continuing
+from trunkline.providers.custom_tools import CustomTools
 from trunkline.providers.fetch import Fetcher
 from trunkline.providers.http import HttpProvider
 from trunkline.providers.inline import Inlining
@@ -37,6 +38,10 @@ def _compatible(preset: Preset) -> Callable[[str, ProviderConfig], HttpProvider]
         if config.api_key is not None:
             headers.setdefault(preset.key_header, preset.key_prefix + config.api_key.get_secret_value())
         transport = AiohttpTransport(base_url, timeout=config.timeout, connect_timeout=config.connect_timeout)
+        if preset.responses:
+            return responses.OpenAIFamilyProvider(
+                name, transport, headers, preset.profile, config.models, own_models=preset.profile is OPENAI
+            )
         return OpenAIProvider(name, transport, headers, preset.profile, config.models)
 
     return make
@@ -76,7 +81,7 @@ def build_providers(
 def complete(provider: HttpProvider, fetcher: Fetcher | None) -> Provider:
     """The provider with what makes up for what it cannot do itself. Media stay where they are without a fetcher."""
     whole: Provider = provider if provider.native_choices else Choices(provider)
-    whole = Batches(whole, provider.most_inputs)
+    whole = Batches(whole if provider.custom_tools else CustomTools(whole), provider.most_inputs)
     whole = Continuing(Emulated(whole, provider.structured_output), provider.completions(), provider.continues)
     return whole if fetcher is None else Inlining(whole, provider.fetches, fetcher)
 

@@ -15,7 +15,8 @@ class Preset:
     """What is known of one kind of server.
 
     `base_url` is empty where each installation has its own. `key_header` carries the key, after `key_prefix`.
-    `needs_key` tells whether the server answers nobody without one.
+    `needs_key` tells whether the server answers nobody without one, `responses` whether it speaks OpenAI's Responses,
+    too: calls that came that way are asked that way.
     """
 
     base_url: str
@@ -23,6 +24,7 @@ class Preset:
     needs_key: bool = True
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
+    responses: bool = False
 
 
 _LOCAL: Final = Profile(reasoning="reasoning_content", completions=ANY_MODEL)
@@ -43,16 +45,18 @@ _MISTRAL: Final = Profile(
 PRESETS: Final[dict[str, Preset]] = {
     "openai": Preset("https://api.openai.com/v1", OPENAI),
     "openai-compatible": Preset("", needs_key=False),
-    "azure": Preset("", OPENAI, key_header="api-key", key_prefix=""),
+    "azure": Preset("", OPENAI, key_header="api-key", key_prefix="", responses=True),
     "mistral": Preset("https://api.mistral.ai/v1", _MISTRAL),
     "deepseek": Preset("https://api.deepseek.com", _JSON_MODE),
     "groq": Preset("https://api.groq.com/openai/v1", _SILENT),
-    "xai": Preset("https://api.x.ai/v1", _SILENT),
+    "xai": Preset("https://api.x.ai/v1", _SILENT, responses=True),
     "together": Preset("https://api.together.xyz/v1", _HOSTED),
     "fireworks": Preset("https://api.fireworks.ai/inference/v1", Profile(cache_control=False, completions=ANY_MODEL)),
     "cerebras": Preset("https://api.cerebras.ai/v1", _SILENT),
     "openrouter": Preset(
-        "https://openrouter.ai/api/v1", Profile(reasoning="reasoning", effort="reasoning", completions=ANY_MODEL)
+        "https://openrouter.ai/api/v1",
+        Profile(reasoning="reasoning", effort="reasoning", completions=ANY_MODEL),
+        responses=True,
     ),
     "perplexity": Preset("https://api.perplexity.ai", replace(_SILENT, structured_output="schema")),
     "moonshot": Preset("https://api.moonshot.ai/v1", Profile(effort="thinking", cache_control=False)),

@@ -69,6 +69,10 @@ class HttpProvider(ABC):
     native_choices = True
     """Whether the provider writes several answers to one request; several calls are made where it does not."""
 
+    custom_tools = False
+    """Whether the provider knows the tools of OpenAI's Responses that are called with a text, and namespaces; all are
+    told as functions where it does not."""
+
     most_inputs = 2048
     """The most inputs that are embedded in one call; more are divided between several."""
 

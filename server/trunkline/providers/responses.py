@@ -54,6 +54,7 @@ class ResponsesProvider(HttpProvider):
     """One server. It is asked to keep nothing: what the model needs again comes with the next request."""
 
     native_choices = False
+    custom_tools = True
 
     def path(self, model: str, *, stream: bool) -> str:
         return "/responses"
@@ -114,37 +115,48 @@ def _is_lost(item: Json) -> bool:
 
 
 class OpenAIFamilyProvider(OpenAIProvider):
-    """OpenAI itself: Chat Completions, and Responses for what Chat Completions cannot do.
+    """OpenAI itself, and every server that has both of its languages: Chat Completions, and Responses for what Chat
+    Completions cannot do.
 
-    That is the models of `_ONLY`, every request that holds what only Responses can read, and every call that came by
-    Responses.
+    That is every call that came by Responses, every request that holds what only Responses can read, and, of a server
+    with OpenAI's `own_models`, the models of `_ONLY`.
     """
 
+    custom_tools = True
+
     def __init__(
-        self, name: str, transport: Transport, headers: Mapping[str, str], profile: Profile, models: Sequence[str] = ()
+        self,
+        name: str,
+        transport: Transport,
+        headers: Mapping[str, str],
+        profile: Profile,
+        models: Sequence[str] = (),
+        *,
+        own_models: bool = True,
     ) -> None:
         super().__init__(name, transport, headers, profile, models)
+        self._own_models = own_models
         self._responses = ResponsesProvider(name, transport, headers, models)
         self._choices = Choices(self._responses)
 
     def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
-        if needs_responses(request, model):
+        if self._is_for_responses(request, model):
             return self._responses.encode_request(request, model, losses)
         return super().encode_request(request, model, losses)
 
     async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
-        if attempt.call.surface == "responses" or needs_responses(request, attempt.model):
+        if attempt.call.surface == "responses" or self._is_for_responses(request, attempt.model):
             return await self._choices.chat(request, attempt)
         return await super().chat(request, attempt)
 
     async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
-        return await self._responses.count_tokens(request, attempt)
+        return await self._responses.count_tokens(request, attempt) if self._own_models else None
 
     async def compact(self, request: ChatRequest, attempt: Attempt) -> ChatResponse | None:
-        return await self._responses.compact(request, attempt)
+        return await self._responses.compact(request, attempt) if self._own_models else None
 
     async def stream_chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[list[ChatEvent], None]:
-        if attempt.call.surface == "responses" or needs_responses(request, attempt.model):
+        if attempt.call.surface == "responses" or self._is_for_responses(request, attempt.model):
             stream = self._choices.stream_chat(request, attempt)
         else:
             stream = super().stream_chat(request, attempt)
@@ -152,9 +164,12 @@ class OpenAIFamilyProvider(OpenAIProvider):
             async for batch in stream:
                 yield batch
 
+    def _is_for_responses(self, request: ChatRequest, model: str) -> bool:
+        return needs_responses(request, model) if self._own_models else responses.is_native(request)
+
 
 def needs_responses(request: ChatRequest, model: str) -> bool:
-    """Whether only Responses can answer `request` with `model`, or tell the model all that it holds."""
+    """Whether only Responses can answer `request` with a `model` of OpenAI's, or tell it all that it holds."""
     return _ONLY.match(model) is not None or responses.is_native(request)
 
 

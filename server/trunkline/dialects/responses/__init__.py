@@ -1,6 +1,7 @@
 """OpenAI's Responses: its JSON to the contract and back."""
 
 from trunkline.dialects.responses.compaction import decode_compaction, encode_compaction
+from trunkline.dialects.responses.custom import CustomReader, Plain, plain_of
 from trunkline.dialects.responses.decoder import StreamDecoder
 from trunkline.dialects.responses.encoder import StreamEncoder
 from trunkline.dialects.responses.errors import decode_error, encode_error
@@ -14,10 +15,13 @@ from trunkline.dialects.responses.request import (
     take_stream,
 )
 from trunkline.dialects.responses.response import decode_response, encode_response
+from trunkline.dialects.responses.tools import flattened
 
 __all__ = [
     "DIALECT",
     "STATEFUL",
+    "CustomReader",
+    "Plain",
     "StreamDecoder",
     "StreamEncoder",
     "decode_compaction",
@@ -28,7 +32,9 @@ __all__ = [
     "encode_error",
     "encode_request",
     "encode_response",
+    "flattened",
     "include",
     "is_native",
+    "plain_of",
     "take_stream",
 ]

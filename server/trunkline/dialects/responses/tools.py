@@ -44,6 +44,16 @@ def namespaces(tools: Iterable[Tool]) -> dict[str, str]:
     return found
 
 
+def flattened(request: ChatRequest) -> list[int]:
+    """The place of the first tool of each namespace."""
+    first: dict[str, int] = {}
+    for index, tool in enumerate(request.tools):
+        namespace = _namespace(tool)
+        if namespace is not None:
+            first.setdefault(namespace["name"], index)
+    return list(first.values())
+
+
 def _namespace(tool: Tool) -> dict[str, Json] | None:
     if not tool.extras:
         return None
