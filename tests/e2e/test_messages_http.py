@@ -117,15 +117,9 @@ async def test_errors_have_anthropics_envelope(gateway: Running) -> None:
         lost = await http.get("/v1/messages/nothing")
         method = await http.get("/v1/messages")
 
-    assert [reply.status_code for reply in (wrong, unknown, busy, broken, lost, method)] == [
-        400,
-        404,
-        529,
-        400,
-        404,
-        405,
-    ]
-    kinds = [reply.json()["error"]["type"] for reply in (wrong, unknown, busy, broken, lost, method)]
+    replies = (wrong, unknown, busy, broken, lost, method)
+    assert [reply.status_code for reply in replies] == [400, 404, 529, 400, 404, 405]
+    kinds = [reply.json()["error"]["type"] for reply in replies]
     bad = "invalid_request_error"
     assert kinds == [bad, "not_found_error", "overloaded_error", bad, "not_found_error", bad]
     assert all(reply.json()["type"] == "error" for reply in replies)
