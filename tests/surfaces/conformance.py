@@ -20,6 +20,10 @@ class SurfaceConformance:
 
     surface: type[Surface]
 
+    def connect(self, house: Running, key: str) -> Surface:
+        """A client of the surface."""
+        return self.surface(house.url, key)
+
     @pytest.fixture(params=list(WORLDS))
     async def world(self, request: pytest.FixtureRequest) -> AsyncIterator[World]:
         """Each kind of provider in turn."""
@@ -36,7 +40,7 @@ class SurfaceConformance:
     @pytest.fixture
     async def client(self, house: Running) -> AsyncIterator[Surface]:
         """The vendor's own client."""
-        client = self.surface(house.url, KEY)
+        client = self.connect(house, KEY)
         yield client
         await client.close()
 
@@ -132,7 +136,7 @@ class SurfaceConformance:
 
     async def test_a_wrong_key(self, house: Running, world: World) -> None:
         """A caller whom nobody knows is refused, and no provider is asked."""
-        stranger = self.surface(house.url, "sk-stranger-0123456789")
+        stranger = self.connect(house, "sk-stranger-0123456789")
         with pytest.raises(stranger.errors) as refused:
             await stranger.ask(self.asked(stranger, world, "text"))
         await stranger.close()
