@@ -253,7 +253,8 @@ async def test_timeout(text: str, seconds: float, client: httpx.AsyncClient, obs
     await client.get("/trunkline/v1/models", headers={"Grpc-Timeout": text})
 
     (call,) = observer.ended
-    assert call.deadline - call.started == pytest.approx(seconds)
+    # As fine as a clock that has run for weeks can tell.
+    assert call.deadline - call.started == pytest.approx(seconds, abs=1e-8)
 
 
 @pytest.mark.parametrize("text", ["10", "S", "10s", "-1S", "123456789S", "1.5S", ""])
