@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from trunkline.dialects.wire import dumps
 from trunkline.web.exchange import json_response
 
 _BASES: Final = ("/v1/", "/api/v1/")
-
-_METHODS: Final = {
-    "chat/completions": "POST",
-    "completions": "POST",
-    "embeddings": "POST",
-    "models": "GET, HEAD",
-    "responses": "POST",
-    "conversations": "POST",
-}
 
 _ELSEWHERE: Final = {
     "assistants": "Assistants are not served; use /v1/responses",
@@ -44,12 +35,10 @@ _ELSEWHERE: Final = {
 async def unknown(request: web.Request) -> web.Response:
     """Refuse at once, telling why: the body is not read."""
     path = request.path[:200]
-    below = (
-        request.path.removeprefix("/api").removeprefix("/v1/") if request.path.startswith(("/v1/", "/api/v1/")) else ""
-    )
-    allowed, reason = _METHODS.get(below), _ELSEWHERE.get(below.partition("/")[0])
+    below = next((request.path.removeprefix(base) for base in _BASES if request.path.startswith(base)), "")
+    allowed, reason = await _allowed(request) if below else "", _ELSEWHERE.get(below.partition("/")[0])
     headers: dict[str, str] = {"x-should-retry": "false"}
-    if allowed is not None:
+    if allowed:
         message, code, status = f"{path} takes {allowed}, not {request.method}.", "method_not_allowed", 405
         headers["allow"] = allowed
     elif reason is not None:
@@ -59,3 +48,11 @@ async def unknown(request: web.Request) -> web.Response:
         code, status = "unknown_url", 404
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
     return json_response(dumps({"error": error}), headers, status=status)
+
+
+async def _allowed(request: web.Request) -> str:
+    """The methods that the path is served by; empty where there is no such path."""
+    methods: set[str] = set()
+    for resource in request.app.router.resources():
+        methods |= (await resource.resolve(request))[1]
+    return ", ".join(sorted(methods - {hdrs.METH_ANY}))
