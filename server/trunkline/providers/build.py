@@ -10,11 +10,10 @@ from aiohttp.abc import AbstractResolver
 from trunkline.config.model import MediaConfig, ProviderConfig
 from trunkline.core.provider import Provider
 from trunkline.dialects.openai.profile import OPENAI, Profile
-from trunkline.providers import anthropic, bedrock, cohere, gemini, responses, vertex
-from trunkline.providers.aiohttp_transport import AiohttpTransport
+from trunkline.providers import anthropic, azure, bedrock, cohere, deepseek, gemini, mistral, responses, vertex
 from trunkline.providers.batches import Batches
 from trunkline.providers.choices import Choices
-from trunkline.providers.compatible import PRESETS, Preset
+from trunkline.providers.compatible import PRESETS, Preset, reach
 from trunkline.providers.completions import Continuing
 from trunkline.providers.custom_tools import CustomTools
 from trunkline.providers.fetch import Fetcher
@@ -29,15 +28,7 @@ _MEDIA: Final = MediaConfig()
 
 def _compatible(preset: Preset) -> Callable[[str, ProviderConfig], HttpProvider]:
     def make(name: str, config: ProviderConfig) -> HttpProvider:
-        base_url = str(config.base_url) if config.base_url is not None else preset.base_url
-        if not base_url:
-            raise ValueError(f"`providers.{name}.base_url` is required for the kind `{config.kind}`.")
-        if config.api_key is None and preset.needs_key and config.base_url is None:
-            raise ValueError(f"`providers.{name}.api_key` is required for the kind `{config.kind}`.")
-        headers = {key.lower(): value.get_secret_value() for key, value in config.headers.items()}
-        if config.api_key is not None:
-            headers.setdefault(preset.key_header, preset.key_prefix + config.api_key.get_secret_value())
-        transport = AiohttpTransport(base_url, timeout=config.timeout, connect_timeout=config.connect_timeout)
+        transport, headers = reach(name, config, preset)
         if preset.responses:
             return responses.OpenAIFamilyProvider(
                 name, transport, headers, preset.profile, config.models, own_models=preset.profile is OPENAI
@@ -54,9 +45,12 @@ def _sim(name: str, config: ProviderConfig) -> HttpProvider:
 _MAKERS: Final[dict[str, Callable[[str, ProviderConfig], HttpProvider]]] = {
     **{kind: _compatible(preset) for kind, preset in PRESETS.items()},
     "anthropic": anthropic.make,
+    "azure": azure.make,
     "bedrock": bedrock.make,
     "cohere": cohere.make,
+    "deepseek": deepseek.make,
     "gemini": gemini.make,
+    "mistral": mistral.make,
     "vertex": vertex.make,
     "openai": responses.make_openai,
     "openai-responses": responses.make,

@@ -28,7 +28,14 @@ _MOST_ERROR = 256 * 1024
 _MOST_PAGES = 64
 """The most pages that are read of a list of models."""
 
-_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id")
+_ID_HEADERS = (
+    "x-request-id",
+    "request-id",
+    "x-amzn-requestid",
+    "apim-request-id",
+    "mistral-correlation-id",
+    "x-ds-trace-id",
+)
 """Where providers tell their own id of a request."""
 
 _log = logging.getLogger("trunkline")

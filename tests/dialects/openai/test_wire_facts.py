@@ -95,12 +95,29 @@ def test_thinking_in_a_list_is_reasoning() -> None:
         assert loads(reasoning.extras["openai"]) == {"closed": True}
 
 
-def test_a_block_of_a_list_that_nobody_knows_is_carried() -> None:
-    """Mistral's `reference`: for clients that know it, at its place."""
-    blocks = [{"type": "text", "text": "See "}, {"type": "reference", "reference_ids": [1, 2**60]}]
-    for answer in (response(message={"content": blocks}), streamed(chunk({"content": blocks}, finish="stop"))):
-        assert kinds(answer) == ["text", "opaque"]
+def test_references_are_citations() -> None:
+    """Mistral's `reference`: of the text before it, and at its place for clients that know it."""
+    blocks = [
+        {"type": "text", "text": "See "},
+        {"type": "reference", "reference_ids": [1, 2**60]},
+        {"type": "reference", "reference_ids": ["a"]},
+        {"type": "text", "text": "there"},
+    ]
+    pieces = [chunk({"content": [block]}) for block in blocks]
+    for answer in (response(message={"content": blocks}), streamed(*pieces, chunk({}, finish="stop"))):
+        assert kinds(answer) == ["text", "text"]
+        cited = answer.choices[0].message.parts[0].citations
+        assert [citation.title for citation in cited] == [f"1, {2**60}", "a"]
         assert openai.encode_response(answer)["choices"][0]["message"]["content"] == blocks
+
+
+def test_a_block_of_a_list_that_nobody_knows_is_carried() -> None:
+    """For clients that know it, at its place; so is a `reference` without a text."""
+    for block in ({"type": "chart", "points": [1]}, {"type": "reference", "reference_ids": [1]}):
+        blocks = [block, {"type": "text", "text": "Hi"}]
+        for answer in (response(message={"content": blocks}), streamed(chunk({"content": blocks}, finish="stop"))):
+            assert kinds(answer) == ["opaque", "text"]
+            assert openai.encode_response(answer)["choices"][0]["message"]["content"] == blocks
 
 
 def test_reasoning_goes_by_two_names() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from trunkline.dialects.event import text_delta
 from trunkline.dialects.openai.calls import take_arguments
-from trunkline.dialects.openai.content import DIALECT, decode_opaque, decode_part, take_thinking
+from trunkline.dialects.openai.content import DIALECT, decode_opaque, decode_part, decode_reference, take_thinking
 from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
 from trunkline.dialects.openai.finish import decode_finish
 from trunkline.dialects.openai.logprobs import decode_logprobs
@@ -16,7 +16,7 @@ from trunkline.dialects.openai.reasoning import is_carried, put_carried, told_in
 from trunkline.dialects.openai.response import call_id
 from trunkline.dialects.wire import Json, Object, text_of
 from trunkline.v1.chat_pb2 import ChatEvent, ChoiceEnd, PartEnd, PartStart
-from trunkline.v1.content_pb2 import Message, Part
+from trunkline.v1.content_pb2 import Citation, Message, Part
 
 _NEW: Final = {"text": Part(text=""), "refusal": Part(refusal=""), "reasoning": Part()}
 _NEW["reasoning"].reasoning.SetInParent()
@@ -64,6 +64,7 @@ class Choice:
         self._carried: Part | None = None
         self._block_rest: dict[str, Json] = {}
         self._text_extras: dict[str, str] = {}
+        self._citations: list[Citation] = []
         self._foreign: dict[str, str] = {}
         self._audio: Pieces | None = None
         self._message_extras: dict[str, Json] = {}
@@ -166,6 +167,10 @@ class Choice:
                 self._append("reasoning", text, events)
                 self._block_rest.update(block.fields)
                 return
+        citation = decode_reference(block.fields) if self._open is not None and self._kind == "text" else None
+        if citation is not None:
+            self._citations.append(citation)
+            return
         part = Part()
         decode_opaque(block, part)
         self._whole(part, events)
@@ -190,7 +195,7 @@ class Choice:
     def _begin(self, kind: str, events: list[ChatEvent]) -> int:
         """Begin a part of `kind` unless one is open, and give its index."""
         if self._open is not None:
-            if self._kind == kind:
+            if self._kind == kind and not self._citations:
                 return self._open
             self._close(events)
         self._open, self._kind = self._start(_NEW[kind], events), kind
@@ -213,9 +218,13 @@ class Choice:
             if own:
                 end.part.extras[DIALECT] = text_of(own)
                 self._block_rest = {}
-        elif self._text_extras:
-            _put(end.part, self._text_extras)
-            self._text_extras = {}
+        else:
+            if self._text_extras:
+                _put(end.part, self._text_extras)
+                self._text_extras = {}
+            if self._citations:
+                end.part.citations.extend(self._citations)
+                self._citations = []
         events.append(ChatEvent(part_end=end))
         self._open, self._kind = None, ""
 

@@ -10,7 +10,7 @@ from trunkline.dialects.openai.media import decode_media, encode_media
 from trunkline.dialects.openai.profile import Writing
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import GatewayError, invalid_request, unsupported
-from trunkline.v1.content_pb2 import CacheBreakpoint, Opaque, Part
+from trunkline.v1.content_pb2 import CacheBreakpoint, Citation, Opaque, Part
 
 DIALECT: Final = "openai"
 
@@ -29,6 +29,11 @@ def decode_content(wire: Object, parts: Any, *, thinking: bool = False) -> None:
         parts.add().text = content
         return
     for item in wire.take_objects("content"):
+        if wire.lenient and parts and parts[-1].WhichOneof("kind") == "text":
+            citation = decode_reference(item.fields)
+            if citation is not None:
+                parts[-1].citations.append(citation)
+                continue
         decode_part(item, parts.add(), thinking=thinking)
 
 
@@ -58,6 +63,20 @@ def decode_part(wire: Object, part: Part, *, thinking: bool = False) -> None:
         take_cache(wire, part.cache)
     take_foreign(wire, part.extras)
     wire.keep(part.extras, DIALECT)
+
+
+def decode_reference(block: dict[str, Json]) -> Citation | None:
+    """The citation that a block of type `reference` stands for, as Mistral writes one behind the text that rests on it;
+    None where it is another block. What it cites has no more than a name, in the result of a tool."""
+    names = block.get("reference_ids")
+    if block.get("type") != "reference" or not isinstance(names, list):
+        return None
+    return Citation(title=", ".join(str(name) for name in names), extras={DIALECT: text_of(block)})
+
+
+def encode_references(part: Part) -> list[Json]:
+    """The blocks that `decode_reference` read."""
+    return [loads(citation.extras[DIALECT]) for citation in part.citations if DIALECT in citation.extras]
 
 
 def decode_opaque(wire: Object, part: Part) -> None:

@@ -18,6 +18,7 @@ FORMS: Final[dict[str, tuple[str, ...]]] = {
     "reasoning_effort": ("reasoning_effort",),
     "reasoning": ("reasoning", "include_reasoning"),
     "thinking": ("thinking",),
+    "thinking_effort": ("thinking",),
     "enable_thinking": ("enable_thinking", "thinking_budget"),
 }
 """Form -> the fields by which it asks for reasoning."""
@@ -41,6 +42,8 @@ def encode_effort(config: ReasoningConfig, wire: dict[str, Json], to: Writing, *
             _reasoning(config, wire, off=off)
         case "thinking":
             _thinking(config, wire, to, off=off)
+        case "thinking_effort":
+            _thinking_effort(config, wire, to, off=off)
         case "enable_thinking":
             _enable_thinking(config, wire, to, off=off)
     if config.summary and to.profile.effort != "reasoning":
@@ -58,15 +61,22 @@ def drop_other_forms(wire: dict[str, Json], to: Writing) -> None:
 def _effort(config: ReasoningConfig, wire: dict[str, Json], to: Writing, *, off: bool) -> None:
     if off:
         wire["reasoning_effort"] = "none"
-    elif config.effort:
+    elif not _grade(config, wire, to) and config.HasField("enabled"):
+        # A model that can reason does so unasked.
+        to.lose("reasoning.enabled", LossKind.APPROXIMATED)
+
+
+def _grade(config: ReasoningConfig, wire: dict[str, Json], to: Writing) -> bool:
+    """Write how much the model is to reason in words. Tells whether anything is known of that."""
+    if config.HasField("budget_tokens"):
+        to.lose("reasoning.budget_tokens", LossKind.APPROXIMATED)
+    if config.effort:
         wire["reasoning_effort"] = config.effort
     elif config.HasField("budget_tokens"):
         wire["reasoning_effort"] = next((word for most, word in _EFFORTS if config.budget_tokens <= most), "high")
-    elif config.HasField("enabled"):
-        # A model that can reason does so unasked.
-        to.lose("reasoning.enabled", LossKind.APPROXIMATED)
-    if config.HasField("budget_tokens") and not off:
-        to.lose("reasoning.budget_tokens", LossKind.APPROXIMATED)
+    else:
+        return False
+    return True
 
 
 def _reasoning(config: ReasoningConfig, wire: dict[str, Json], *, off: bool) -> None:
@@ -86,10 +96,17 @@ def _reasoning(config: ReasoningConfig, wire: dict[str, Json], *, off: bool) -> 
 
 
 def _thinking(config: ReasoningConfig, wire: dict[str, Json], to: Writing, *, off: bool) -> None:
-    """DeepSeek's, Moonshot's and Z.ai's: on or off."""
+    """Moonshot's and Z.ai's: on or off."""
     wire["thinking"] = {"type": "disabled" if off else "enabled"}
     if not off and (config.effort or config.HasField("budget_tokens")):
         to.lose("reasoning_effort", LossKind.APPROXIMATED)
+
+
+def _thinking_effort(config: ReasoningConfig, wire: dict[str, Json], to: Writing, *, off: bool) -> None:
+    """DeepSeek's: on or off, and how much (https://api-docs.deepseek.com/guides/thinking_mode)."""
+    wire["thinking"] = {"type": "disabled" if off else "enabled"}
+    if not off:
+        _grade(config, wire, to)
 
 
 def _enable_thinking(config: ReasoningConfig, wire: dict[str, Json], to: Writing, *, off: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trunkline.dialects.openai.calls import encode_answered_call, encode_function
-from trunkline.dialects.openai.content import DIALECT, encode_opaque
+from trunkline.dialects.openai.content import DIALECT, encode_opaque, encode_references
 from trunkline.dialects.openai.extra_content import put_block, put_foreign
 from trunkline.dialects.openai.finish import encode_finish
 from trunkline.dialects.openai.logprobs import encode_logprobs
@@ -188,6 +188,9 @@ class StreamEncoder:
                 delta["images"] = [encode_media(part.media, "message")]
             case "text":
                 part.MergeFrom(end.part)
+                references = encode_references(part)
+                if references:
+                    delta["content"] = references
                 put_foreign(delta, part.extras)
                 restore(delta, part.extras, DIALECT)
             case "tool_call" if end.part.extras and open_part.call is not None:

@@ -42,7 +42,7 @@ class Profile:
     max_tokens: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
     developer_role: bool = False
     reasoning: Literal["reasoning_content", "reasoning", "thinking"] | None = "reasoning_content"
-    effort: Literal["any", "reasoning_effort", "reasoning", "thinking", "enable_thinking"] = "any"
+    effort: Literal["any", "reasoning_effort", "reasoning", "thinking", "thinking_effort", "enable_thinking"] = "any"
     cache_control: bool = True
     stream_options: bool = True
     structured_output: Structured = "native"

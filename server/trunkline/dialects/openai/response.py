@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from trunkline.dialects.openai.calls import encode_answered_call, encode_function
-from trunkline.dialects.openai.content import DIALECT, decode_part, encode_opaque
+from trunkline.dialects.openai.content import DIALECT, decode_part, encode_opaque, encode_references
 from trunkline.dialects.openai.errors import decode_error
 from trunkline.dialects.openai.extra_content import put_block, put_foreign
 from trunkline.dialects.openai.finish import decode_finish, encode_finish
@@ -161,6 +161,7 @@ def _encode_answer(message: Message) -> dict[str, Json]:
             case "text":
                 texts.append(part.text)
                 blocks.append({"type": "text", "text": part.text})
+                blocks.extend(encode_references(part))
                 put_foreign(wire, part.extras)
                 restore(wire, part.extras, DIALECT)
             case "tool_call":
