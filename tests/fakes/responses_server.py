@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 from fakes.responses_rules import Json, RefusedError, check, items_of, seal
@@ -45,6 +45,8 @@ class ResponsesServer:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=1 << 25)
         app.router.add_post("/v1/responses", self._responses)
+        app.router.add_post("/v1/responses/compact", self._compact)
+        app.router.add_post("/v1/responses/input_tokens", self._count)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
@@ -108,6 +110,23 @@ class ResponsesServer:
                 break
         return response
 
+    async def _compact(self, request: web.Request) -> web.Response:
+        """A conversation made shorter: what the user said, and an item that nobody else can read."""
+        refusal = self._receive(request, await request.json())
+        if refusal is not None:
+            return refusal
+        items = items_of(self.requests[-1].body)
+        message = {"type": "message", "id": "msg_0", "status": "completed"}
+        kept = [{**message, **item, "content": _blocks(item["content"])} for item in items if "role" in item]
+        compaction = {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAA=="}
+        usage = _response(self.requests[-1].body, "")["usage"]
+        response = {"id": "resp_c", "object": "response.compaction", "created_at": 1, "usage": usage}
+        return web.json_response({**response, "output": [*kept, compaction]})
+
+    async def _count(self, request: web.Request) -> web.Response:
+        refusal = self._receive(request, await request.json())
+        return refusal or web.json_response({"object": "response.input_tokens", "input_tokens": 42})
+
     async def _chat(self, request: web.Request) -> web.Response:
         """Chat Completions, of the models that it has."""
         refusal = self._receive(request, await request.json())
@@ -139,6 +158,10 @@ def _error(
 ) -> web.Response:
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return web.json_response({"error": error}, status=status, headers=headers)
+
+
+def _blocks(content: Any) -> list[Json]:
+    return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
 
 
 def _last_text(body: Json) -> str:
@@ -216,6 +239,8 @@ def _response(body: Json, word: str) -> Json:
     }
     if word == "cut":
         response |= {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    if word == "unsafe":
+        response |= {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}
     if word == "fails":
         response |= {"status": "failed", "output": [], "usage": None}
         response["error"] = {"code": "server_error", "message": "It broke."}

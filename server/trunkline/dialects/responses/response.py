@@ -65,6 +65,9 @@ _DEFAULTS: Final[dict[str, Json]] = {
 }
 """What a response says where neither the provider nor the request does."""
 
+_TIERS: Final = {"standard": "default"}
+"""What others call a tier -> what OpenAI calls it."""
+
 
 class Echo:
     """What an answer repeats of its request, and the namespaces of the tools that it may call.
@@ -288,7 +291,7 @@ def head(response: ChatResponse, echo: Echo, status: str) -> dict[str, Json]:
         "usage": None,
     }
     if response.service_tier:
-        wire["service_tier"] = response.service_tier
+        wire["service_tier"] = _TIERS.get(response.service_tier, response.service_tier)
     if response.extras:
         restore(wire, response.extras, DIALECT)
     for fields in (echo.fields, _DEFAULTS):

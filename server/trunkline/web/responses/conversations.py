@@ -113,6 +113,8 @@ def _items(wire: Object) -> list[dict[str, Json]]:
     given = wire.take("items")
     if given is None:
         return []
+    if not isinstance(given, list):
+        raise invalid_request("`items` must be an array of items.", "items")
     try:
         items = input_items(Object({"input": given}))
     except GatewayError as error:

@@ -114,6 +114,9 @@ class ResponsesSurface:
             async with aclosing(run.listen(after)) as events:
                 async for data in events:
                     await out.write(data)
+            if not out.begun:
+                # The client has every event already.
+                await out.write(b"")
         except GatewayError:
             if not out.begun:
                 raise

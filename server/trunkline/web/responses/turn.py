@@ -88,7 +88,8 @@ async def begin(body: dict[str, Json], owner: str, stores: Stores) -> Turn:
     # What the caller gave no id is sent as he wrote it.
     given = wire.fields.get("input")
     fresh = given if isinstance(given, list) else [{"role": "user", "content": given}] if given is not None else []
-    wire.fields["input"] = [*told[: len(before)], *_as_given(told[len(before) :], fresh)]
+    if told:
+        wire.fields["input"] = [*told[: len(before)], *_as_given(told[len(before) :], fresh)]
     own: dict[str, Json] = {
         "store": store is not False,
         "background": background,
