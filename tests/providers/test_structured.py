@@ -277,7 +277,7 @@ async def test_in_json_mode(echo: tuple[SimServer, Gateway]) -> None:
     assert sent["messages"][0]["role"] == "system"
     assert json.dumps(CITY) in sent["messages"][0]["content"]
     call = Call("c", "grpc")
-    await gateway.chat(asking("{}", "echo", ANY), call)
+    await gateway.chat(asking('{"json": 0}', "echo", ANY), call)
     assert call.losses == []
     assert len(json.loads(server.requests[-1].body)["messages"]) == 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from typing import Final
 
 from azure.core.credentials import AccessToken
@@ -33,13 +32,11 @@ class AzureCredentials:
     """The token of what the environment says who the gateway is (`DefaultAzureCredential`): a client and its secret, a
     workload's or a managed identity, or who is signed in on the machine.
 
-    A token that expires soon is renewed while it still serves, once for all calls. `make` makes the credential when it
-    is first needed.
+    A token that expires soon is renewed while it still serves, once for all calls.
     """
 
-    def __init__(self, scope: str = SCOPE, make: Callable[[], AsyncTokenCredential] = DefaultAzureCredential) -> None:
+    def __init__(self, scope: str = SCOPE) -> None:
         self._scope = scope
-        self._make = make
         self._credential: AsyncTokenCredential | None = None
         self._token: AccessToken | None = None
         self._renewal: asyncio.Task[None] | None = None
@@ -73,7 +70,7 @@ class AzureCredentials:
     async def _ask(self) -> None:
         try:
             if self._credential is None:
-                self._credential = self._make()
+                self._credential = _found()
             async with asyncio.timeout(_TIMEOUT):
                 self._token = await self._credential.get_token(self._scope)
         except (ClientAuthenticationError, ValueError) as error:
@@ -87,3 +84,8 @@ class AzureCredentials:
             raise GatewayError(
                 errors_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE, "Azure's token server cannot be reached."
             ) from error
+
+
+def _found() -> AsyncTokenCredential:
+    """Who the gateway is, by its environment."""
+    return DefaultAzureCredential()
