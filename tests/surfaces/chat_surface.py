@@ -67,6 +67,9 @@ class ChatSurface(Surface):
 
     def _body(self, asked: Asked) -> dict[str, Any]:
         body: dict[str, Any] = {"model": asked.model, "messages": asked.history}
+        if asked.system:
+            part = {"type": "text", "text": asked.system, "cache_control": {"type": "ephemeral"}}
+            body["messages"] = [{"role": "system", "content": [part]}, *asked.history]
         if asked.tools:
             functions = [{"name": name, "parameters": CITY} for name in asked.tools]
             body["tools"] = [{"type": "function", "function": function} for function in functions]
@@ -85,8 +88,12 @@ class ChatSurface(Surface):
         picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}}
         return {"role": "user", "content": [picture, {"type": "text", "text": text}]}
 
-    def answered(self, results: dict[str, str], said: Said) -> list[Any]:
-        return [{"role": "tool", "tool_call_id": name, "content": text} for name, text in results.items()]
+    def answered(self, results: dict[str, str], said: Said, image: str = "") -> list[Any]:
+        shown = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}}] if image else []
+        return [
+            {"role": "tool", "tool_call_id": name, "content": [{"type": "text", "text": text}, *shown]}
+            for name, text in results.items()
+        ]
 
     async def begin(self, asked: Asked) -> Any:
         stream = await self.client.chat.completions.create(**self._body(asked), stream=True)

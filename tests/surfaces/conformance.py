@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from e2e.conftest import Running, running
@@ -15,10 +16,15 @@ KEY = "sk-caller-0123456789"
 TOOLS = ("weather", "time")
 
 
+_SYSTEM = "You are a coding agent. Be careful with the files of your user. " * 40
+
+
 class SurfaceConformance:
     """Inherited once by each surface, which says by `surface` which it is."""
 
     surface: type[Surface]
+    turns = 200
+    """How long the long session is."""
 
     def connect(self, house: Running, key: str) -> Surface:
         """A client of the surface."""
@@ -160,3 +166,31 @@ class SurfaceConformance:
         await client.close()
         async with asyncio.timeout(30):
             await world.left()
+
+    async def test_a_long_session(self, client: Surface, world: World) -> None:
+        """A session as a coding agent makes it: a long system prompt, thirty tools, calls with results and
+        images, turns that are given up, and a history that is compacted on the way."""
+        many = (*TOOLS, *(f"tool_{number}" for number in range(28)))
+        history: list[Any] = []
+        said = Said()
+        model, words = world.way("text")
+        for turn in range(self.turns):
+            calls = turn % 4 == 1
+            if not said.calls:
+                model, words = world.way("tools" if calls else "text")
+            if turn % 60 == 30:
+                stream = await client.begin(Asked(model, [client.user("Never mind.")], many, system=_SYSTEM))
+                await (getattr(stream, "close", None) or stream.aclose)()
+            if turn % 50 == 49:
+                history = [client.user(f"What was done in {turn} turns: much."), *said.turn]
+            if not said.calls:
+                history.append(client.user(words))
+            tools = TOOLS if calls or said.calls else many
+            asked = Asked(model, history, tools, reasoning=world.reasons, streamed=turn % 2 == 0, system=_SYSTEM)
+            said = await client.ask(asked)
+            assert said.calls or said.text
+            history += said.turn
+            if said.calls:
+                results = {call: f"result {turn} of {name}" for call, name, _ in said.calls}
+                history += client.answered(results, said, PIXEL if turn % 8 == 1 else "")
+        assert _SYSTEM.strip() in world.said()[-1]

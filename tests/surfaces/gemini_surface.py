@@ -50,6 +50,8 @@ class GeminiSurface(Surface):
 
     def _body(self, asked: Asked) -> dict[str, Any]:
         config = types.GenerateContentConfig()
+        if asked.system:
+            config.system_instruction = asked.system
         if asked.tools:
             declared = [types.FunctionDeclaration(name=name, parameters_json_schema=CITY) for name in asked.tools]
             config.tools = [types.Tool(function_declarations=declared)]
@@ -70,13 +72,15 @@ class GeminiSurface(Surface):
             parts.insert(0, types.Part(inline_data=types.Blob(mime_type="image/png", data=b64decode(image))))
         return types.Content(role="user", parts=parts)
 
-    def answered(self, results: dict[str, str], said: Said) -> list[Any]:
+    def answered(self, results: dict[str, str], said: Said, image: str = "") -> list[Any]:
         names = {call: name for call, name, _ in said.calls}
         parts = []
         for call, text in results.items():
             given = None if call.startswith("#") else call
             result = types.FunctionResponse(id=given, name=names[call], response={"result": text})
             parts.append(types.Part(function_response=result))
+        if image:
+            parts.append(types.Part(inline_data=types.Blob(mime_type="image/png", data=b64decode(image))))
         return [types.Content(role="user", parts=parts)]
 
     async def begin(self, asked: Asked) -> Any:

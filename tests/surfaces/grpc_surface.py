@@ -13,7 +13,7 @@ from trunkline.core.fold import fold
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline.v1.chat_pb2 import ChatRequest
 from trunkline.v1.chat_pb2_grpc import ChatServiceStub
-from trunkline.v1.content_pb2 import Message, Part, ToolResult
+from trunkline.v1.content_pb2 import Media, Message, Part, ToolResult
 
 _HTTP = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
@@ -56,7 +56,10 @@ class GrpcSurface(Surface):
         )
 
     def _request(self, asked: Asked) -> ChatRequest:
-        request = ChatRequest(model=asked.model, messages=asked.history)
+        request = ChatRequest(model=asked.model)
+        if asked.system:
+            request.messages.add(role=content_pb2.ROLE_SYSTEM).parts.add(text=asked.system)
+        request.messages.extend(asked.history)
         for name in asked.tools:
             function = request.tools.add().function
             function.name, function.parameters_json = name, json.dumps(CITY)
@@ -78,10 +81,11 @@ class GrpcSurface(Surface):
         message.parts.add(text=text)
         return message
 
-    def answered(self, results: dict[str, str], said: Said) -> list[Any]:
+    def answered(self, results: dict[str, str], said: Said, image: str = "") -> list[Any]:
         names = {call: name for call, name, _ in said.calls}
+        shown = [Part(media=Media(media_type="image/png", data=b64decode(image)))] if image else []
         parts = [
-            Part(tool_result=ToolResult(tool_call_id=call, name=names[call], parts=[Part(text=text)]))
+            Part(tool_result=ToolResult(tool_call_id=call, name=names[call], parts=[Part(text=text), *shown]))
             for call, text in results.items()
         ]
         return [Message(role=content_pb2.ROLE_TOOL, parts=parts)]

@@ -40,6 +40,8 @@ class MessagesSurface(Surface):
 
     def _body(self, asked: Asked) -> dict[str, Any]:
         body: dict[str, Any] = {"model": asked.model, "messages": asked.history, "max_tokens": 4096}
+        if asked.system:
+            body["system"] = [{"type": "text", "text": asked.system, "cache_control": {"type": "ephemeral"}}]
         if asked.tools:
             body["tools"] = [{"name": name, "input_schema": CITY} for name in asked.tools]
         if asked.forced:
@@ -56,8 +58,13 @@ class MessagesSurface(Surface):
         source = {"type": "base64", "media_type": "image/png", "data": image}
         return {"role": "user", "content": [{"type": "image", "source": source}, {"type": "text", "text": text}]}
 
-    def answered(self, results: dict[str, str], said: Said) -> list[Any]:
-        blocks = [{"type": "tool_result", "tool_use_id": name, "content": text} for name, text in results.items()]
+    def answered(self, results: dict[str, str], said: Said, image: str = "") -> list[Any]:
+        source = {"type": "base64", "media_type": "image/png", "data": image}
+        shown = [{"type": "image", "source": source}] if image else []
+        blocks = [
+            {"type": "tool_result", "tool_use_id": name, "content": [{"type": "text", "text": text}, *shown]}
+            for name, text in results.items()
+        ]
         return [{"role": "user", "content": blocks}]
 
     async def begin(self, asked: Asked) -> Any:

@@ -53,6 +53,8 @@ class ResponsesSurface(Surface):
             "store": False,
             "include": ["reasoning.encrypted_content"],
         }
+        if asked.system:
+            body["input"] = [{"role": "developer", "content": asked.system}, *asked.history]
         if asked.tools:
             body["tools"] = [{"type": "function", "name": name, "parameters": CITY} for name in asked.tools]
         if asked.forced:
@@ -69,8 +71,16 @@ class ResponsesSurface(Surface):
         picture = {"type": "input_image", "image_url": f"data:image/png;base64,{image}", "detail": "auto"}
         return {"role": "user", "content": [picture, {"type": "input_text", "text": text}]}
 
-    def answered(self, results: dict[str, str], said: Said) -> list[Any]:
-        return [{"type": "function_call_output", "call_id": name, "output": text} for name, text in results.items()]
+    def answered(self, results: dict[str, str], said: Said, image: str = "") -> list[Any]:
+        shown = {"type": "input_image", "image_url": f"data:image/png;base64,{image}", "detail": "auto"}
+        return [
+            {
+                "type": "function_call_output",
+                "call_id": name,
+                "output": [{"type": "input_text", "text": text}, shown] if image else text,
+            }
+            for name, text in results.items()
+        ]
 
     async def begin(self, asked: Asked) -> Any:
         stream = await self.client.responses.create(**self._body(asked), stream=True)

@@ -39,6 +39,7 @@ class Asked:
     schema: bool = False
     reasoning: bool = False
     streamed: bool = False
+    system: str = ""
 
 
 @dataclass
@@ -71,8 +72,8 @@ class Surface(ABC):
         """What the user says; `image` is a PNG in base64."""
 
     @abstractmethod
-    def answered(self, results: dict[str, str], said: Said) -> list[Any]:
-        """What the tools that `said` calls returned, by the ids of the calls."""
+    def answered(self, results: dict[str, str], said: Said, image: str = "") -> list[Any]:
+        """What the tools that `said` calls returned, by the ids of the calls; `image` is a PNG beside each."""
 
     @abstractmethod
     async def begin(self, asked: Asked) -> Any:

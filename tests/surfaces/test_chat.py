@@ -7,4 +7,6 @@ from surfaces.conformance import SurfaceConformance
 class TestChat(SurfaceConformance):
     """See `SurfaceConformance`."""
 
+    turns = 40
+
     surface = ChatSurface

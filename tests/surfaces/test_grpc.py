@@ -9,5 +9,7 @@ from surfaces.said import Surface
 class TestGrpc(SurfaceConformance):
     """See `SurfaceConformance`."""
 
+    turns = 40
+
     def connect(self, house: Running, key: str) -> Surface:
         return GrpcSurface(house.grpc, key)

@@ -57,6 +57,7 @@ async def openai_world() -> AsyncIterator[World]:
             {
                 "tools": ("tools-parallel", "Hello"),
                 "forced": ("tool", "Hello"),
+                "session": ("tool", "Hello"),
                 "schema": ("json", "Hello"),
                 "reasoning": ("reasoning", "Hello"),
                 "limited": ("fault/rate-limit", "Hello"),
