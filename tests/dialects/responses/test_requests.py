@@ -138,6 +138,12 @@ ITEMS: dict[str, list[Any]] = {
         {"type": "custom_tool_call", "id": "ctc_1", "call_id": "c3", "name": "sql", "input": "SELECT 1"},
         {"type": "custom_tool_call_output", "call_id": "c3", "output": "1"},
     ],
+    "unasked": [
+        CALL,
+        RESULT,
+        {"type": "function_call_output", "id": "fco_2", "name": "goal", "namespace": "agent", "output": "Win."},
+        {"type": "function_call_output", "name": "goal", "output": [{"type": "input_text", "text": "a", "x": 1}]},
+    ],
     "namespace": [{**CALL, "namespace": "mcp__x"}, {**CALL, "call_id": "c2", "namespace": "y__"}],
     "hosted": [
         {"role": "user", "content": "a"},
@@ -316,6 +322,7 @@ def test_a_result_of_a_stored_call_is_carried_verbatim() -> None:
         ({"input": [{"role": "user", "content": [{"text": "a"}]}]}, "input[0].content[0].type"),
         ({"input": [{"type": "function_call", "call_id": "c"}]}, "input[0].name"),
         ({"input": [{"type": "function_call_output", "output": "c"}]}, "input[0].call_id"),
+        ({"input": [{"type": "function_call_output", "name": "f"}]}, "input[0].output"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"tools": [{"name": "f"}]}, "tools[0].type"),
         ({"tool_choice": "maybe"}, "tool_choice"),

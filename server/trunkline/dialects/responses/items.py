@@ -68,6 +68,10 @@ def _encode_turn(turn: Turn, items: list[Json], to: Writing, path: str) -> None:
             wire: dict[str, Json] = {"role": _NAMES.get(message.role, "user"), "content": content}
             if message.extras:
                 wire.update(restore_item(wire, message.extras))
+                if wire.get("type") == RESULTS[0]:
+                    # What a tool told that was not called.
+                    del wire["role"]
+                    wire["output"] = wire.pop("content")
             items.append(wire)
 
 

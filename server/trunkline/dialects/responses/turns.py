@@ -73,6 +73,8 @@ class Turns:
                 if isinstance(namespace, str):
                     part.tool_call.name = flat_name(namespace, part.tool_call.name)
                 self._calls.add(part.tool_call.id)
+            case "function_call_output" if wire.fields.get("call_id") is None and wire.fields.get("name") is not None:
+                self._unasked(wire)
             case "function_call_output" | "custom_tool_call_output":
                 self._result(wire, kind)
             case _:
@@ -135,6 +137,22 @@ class Turns:
         decode_content(wire, result.parts)
         wire.take("content")
         keep(wire, part.extras, item or ...)
+
+
+    def _unasked(self, wire: Object) -> None:
+        """What a tool tells that was not called, such as the goal of an agent: elsewhere it is a word of the user's."""
+        message = self._add(content_pb2.ROLE_USER)
+        self._open = None
+        wire.take("call_id")
+        item = take_item(wire)
+        item["type"] = wire.take("type")
+        item["name"] = wire.need_str("name")
+        wire.fields["content"] = wire.fields.pop("output", None)
+        decode_content(wire, message.parts)
+        wire.take("content")
+        if not message.parts:
+            raise invalid_request(f"`{wire.at('output')}` is required.", wire.at("output"))
+        keep(wire, message.extras, item)
 
 
 def opaque(fields: dict[str, Json], part: Part) -> None:
