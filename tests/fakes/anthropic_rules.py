@@ -53,6 +53,10 @@ class RefusedError(Exception):
     """A request that Anthropic answers with 400."""
 
 
+class UnknownModelError(RefusedError):
+    """A request for a model that Anthropic does not have: 404."""
+
+
 def sign(text: str) -> str:
     """The signature of a thinking block with `text`."""
     return hmac.new(b"the fake's own", text.encode(), hashlib.sha256).hexdigest()
@@ -65,6 +69,8 @@ def check(body: dict[str, Any]) -> None:
     for key in ("model", "max_tokens", "messages"):
         if key not in body:
             raise RefusedError(f"{key}: Field required")
+    if not body["model"].startswith("claude-"):
+        raise UnknownModelError(f"model: {body['model']}")
     if type(body["max_tokens"]) is not int or body["max_tokens"] < 1:
         raise RefusedError("max_tokens: Input should be greater than or equal to 1")
     check_turns(body)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from aiohttp import web
-from fakes.anthropic_rules import RefusedError, blocks_of, check, sign
+from fakes.anthropic_rules import RefusedError, UnknownModelError, blocks_of, check, sign
 
 KEY = "sk-ant-fake"
 MODELS = tuple(f"claude-{number:02}" for number in range(5))
@@ -66,6 +66,8 @@ class AnthropicServer:
         body = self.requests[-1].body
         try:
             check(body)
+        except UnknownModelError as error:
+            return _error(404, "not_found_error", str(error))
         except RefusedError as error:
             return _error(400, "invalid_request_error", str(error))
         word = _last_text(body)
@@ -73,8 +75,8 @@ class AnthropicServer:
             return _error(529, "overloaded_error", "Overloaded")
         if word == "limited":
             return _error(429, "rate_limit_error", "Slow down", {"retry-after": "7"})
-        if word == "proxy":
-            return web.Response(status=502, text="<html><title>Bad Gateway</title></html>", content_type="text/html")
+        if word == "long":
+            return _error(400, "invalid_request_error", "prompt is too long: 200001 tokens > 200000 maximum")
         message = _plan(body, word)
         headers = {"request-id": f"req_{len(self.requests)}"}
         if not body.get("stream"):
@@ -154,6 +156,7 @@ def _plan(body: Json, word: str) -> Json:
     names = [tool["name"] for tool in body.get("tools", ())]
     answered = any(block["type"] == "tool_result" for block in blocks_of(body["messages"][-1]))
     calls: list[str] = []
+    stop: str | None = None
     if choice["type"] == "tool":
         calls = [choice["name"]]
     elif choice["type"] == "any" or (word == "tools" and not answered and choice["type"] == "auto"):
@@ -162,7 +165,9 @@ def _plan(body: Json, word: str) -> Json:
     if form is not None:
         content.append({"type": "text", "text": json.dumps(_example(form["schema"]))})
     elif not calls:
-        content.append({"type": "text", "text": f"You said: {word}"})
+        text = f"You said: {word}"
+        stop = next((one for one in body.get("stop_sequences", ()) if one in text), None)
+        content.append({"type": "text", "text": text if stop is None else text[: text.index(stop)]})
     for number, name in enumerate(calls):
         used = f"toolu_{len(body['messages'])}_{number}"
         content.append({"type": "tool_use", "id": used, "name": name, "input": {"city": "Zürich"}})
@@ -172,8 +177,8 @@ def _plan(body: Json, word: str) -> Json:
         "role": "assistant",
         "model": body["model"],
         "content": content,
-        "stop_reason": "tool_use" if calls else "end_turn",
-        "stop_sequence": None,
+        "stop_reason": "tool_use" if calls else _reason(word, stop),
+        "stop_sequence": stop,
         "stop_details": None,
         "usage": {
             "input_tokens": 10,
@@ -183,6 +188,12 @@ def _plan(body: Json, word: str) -> Json:
             "service_tier": "standard",
         },
     }
+
+
+def _reason(word: str, stop: str | None) -> str:
+    if word == "unsafe":
+        return "refusal"
+    return "end_turn" if stop is None else "stop_sequence"
 
 
 def _example(schema: Json) -> Any:
@@ -195,7 +206,8 @@ def _example(schema: Json) -> Any:
 def _events(message: Json) -> Iterator[Json]:
     """A whole answer as the events of a stream."""
     usage = message["usage"]
-    start = {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
+    start = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
+    start["usage"] = {**usage, "output_tokens": 1}
     yield {"type": "message_start", "message": start}
     for index, block in enumerate(message["content"]):
         empty: Json = {"text": {"text": ""}, "thinking": {"thinking": "", "signature": ""}, "tool_use": {"input": {}}}
@@ -208,7 +220,7 @@ def _events(message: Json) -> Iterator[Json]:
         for delta in _deltas(block):
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
-    ending = {"stop_reason": message["stop_reason"], "stop_sequence": None}
+    ending = {key: message[key] for key in ("stop_reason", "stop_sequence")}
     yield {"type": "message_delta", "delta": ending, "usage": {"output_tokens": usage["output_tokens"]}}
     yield {"type": "message_stop"}
 

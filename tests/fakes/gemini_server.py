@@ -224,6 +224,8 @@ class GeminiServer:
 
     def _said(self, body: dict[str, Any], said: str, config: dict[str, Any]) -> list[list[dict[str, Any]]]:
         tools = [one["name"] for tool in body.get("tools", []) for one in tool.get("functionDeclarations", [])]
+        if body.get("toolConfig", {}).get("functionCallingConfig", {}).get("mode") == "NONE":
+            tools = []
         last = body["contents"][-1]["parts"]
         results = [part["functionResponse"] for part in last if "functionResponse" in part]
         if results:
@@ -240,6 +242,8 @@ class GeminiServer:
             return [[{"text": '{"name":'}], [{"text": ' "Ada"}'}]]
         if said == "draw":
             return [[{"inlineData": {"mimeType": "image/png", "data": "aGk="}}]]
+        for stop in config.get("stopSequences", ()):
+            said = said.partition(stop)[0]
         return [[{"text": "You said: "}], [{"text": said}]]
 
     def _sign(self, what: str) -> str:

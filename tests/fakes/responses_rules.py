@@ -12,6 +12,7 @@ Json = dict[str, Any]
 
 _KNOWN = frozenset(get_type_hints(ResponseCreateParamsStreaming)) | {"client_metadata"}  # Codex sends it
 _REQUEST: TypeAdapter[Any] = TypeAdapter(ResponseCreateParamsStreaming)
+_MODELS = ("gpt-", "o", "codex-", "computer-")
 _SAYABLE = {"assistant": ("output_text", "refusal")}
 _ASKABLE = ("input_text", "input_image", "input_file")
 _ANSWERS = {"function_call_output": "function_call", "custom_tool_call_output": "custom_tool_call"}
@@ -46,6 +47,8 @@ def check(body: Json) -> None:
     for key in ("model", "input"):
         if not body.get(key):
             raise RefusedError(f"Missing required parameter: '{key}'.", key, "missing_required_parameter")
+    if not body["model"].startswith(_MODELS):
+        raise RefusedError(f"The requested model '{body['model']}' does not exist.", "model", "model_not_found")
     if body["model"].startswith("gpt-4") and "reasoning.encrypted_content" in (body.get("include") or ()):
         raise RefusedError("Encrypted content is not supported with this model.", "include")
     for index, tool in enumerate(body.get("tools") or ()):

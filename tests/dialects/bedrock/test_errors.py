@@ -13,14 +13,22 @@ from trunkline.dialects import bedrock
 
 REASONS = {
     "converse/openinference-should-handle-api-error-scenarios": "NOT_FOUND",
-    "converse/pydantic-ai-multimodal-tool-return-matrix-direct-uploaded-file-document-bedrock-nova-1": "INVALID_REQUEST",
+    "converse/pydantic-ai-multimodal-tool-return-matrix-direct-uploaded-file-document-bedrock-nova-1": (
+        "INVALID_REQUEST"
+    ),
     "converse/pydantic-ai-multimodal-tool-return-matrix-direct-uploaded-file-image-bedrock-claude-1": "UNSUPPORTED",
     "converse/pydantic-ai-multimodal-tool-return-matrix-direct-uploaded-file-video-bedrock-nova-1": "INVALID_REQUEST",
-    "converse/pydantic-ai-multimodal-tool-return-matrix-tool-return-content-uploaded-file-document-1": "INVALID_REQUEST",
+    "converse/pydantic-ai-multimodal-tool-return-matrix-tool-return-content-uploaded-file-document-1": (
+        "INVALID_REQUEST"
+    ),
     "converse/pydantic-ai-multimodal-tool-return-matrix-tool-return-content-url-video-bedrock-clau-2": "UNSUPPORTED",
     "converse/reported-429-throttling": "RATE_LIMITED",
-    "converse/ruby-llm-error-handling-with-bedrock-amazon-nova-2-lite-v1-0-raises-appropriate-a": "PROVIDER_UNAUTHENTICATED",
-    "converse/ruby-llm-real-error-scenarios-bedrock-amazon-nova-2-lite-v1-0-handles-context-len": "CONTEXT_LENGTH_EXCEEDED",
+    "converse/ruby-llm-error-handling-with-bedrock-amazon-nova-2-lite-v1-0-raises-appropriate-a": (
+        "PROVIDER_UNAUTHENTICATED"
+    ),
+    "converse/ruby-llm-real-error-scenarios-bedrock-amazon-nova-2-lite-v1-0-handles-context-len": (
+        "CONTEXT_LENGTH_EXCEEDED"
+    ),
     "converse-stream/pydantic-ai-bedrock-streaming-error": "NOT_FOUND",
 }  # fmt: skip
 """What each recorded error is."""

@@ -126,7 +126,13 @@ def test_thinking_waits_for_the_next_question() -> None:
         (CLAUDE, {"temperature": 1.5}, {"temperature": 1}, None, {"temperature": APPROXIMATED}),
         (CLAUDE, {"temperature": 0.5, "top_p": 0.5}, {"temperature": 0.5}, None, {"top_p": DROPPED}),
         (OLD_CLAUDE, {"temperature": 0.5, "top_p": 0.5}, {"temperature": 0.5, "topP": 0.5}, None, {}),
-        (NEW_CLAUDE, {"temperature": 0.5, "top_p": 1, "top_k": 4}, None, None, {"temperature": DROPPED, "top_k": DROPPED}),
+        (
+            NEW_CLAUDE,
+            {"temperature": 0.5, "top_p": 1, "top_k": 4},
+            None,
+            None,
+            {"temperature": DROPPED, "top_k": DROPPED},
+        ),
         (CLAUDE, {"top_k": 4}, None, {"top_k": 4}, {}),
         (NOVA, {"top_k": 4}, None, {"inferenceConfig": {"topK": 4}}, {}),
         (MISTRAL, {"top_k": 4}, None, {"top_k": 4}, {}),
@@ -396,7 +402,12 @@ def test_cache_marks(model: str, marks: Any, tool_marks: Any, losses: Any) -> No
     ("model", "reasoning", "structured", "system"),
     [
         ("anthropic.claude-3-haiku-20240307-v1:0", "thinking", False, True),
-        ("arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0", "thinking", True, True),
+        (
+            "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "thinking",
+            True,
+            True,
+        ),
         ("apac.amazon.nova-lite-v1:0", None, False, True),
         ("global.amazon.nova-2-lite-v1:0", "reasoningConfig", False, True),
         ("amazon.titan-text-express-v1", None, False, False),

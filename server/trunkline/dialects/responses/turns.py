@@ -138,7 +138,6 @@ class Turns:
         wire.take("content")
         keep(wire, part.extras, item or ...)
 
-
     def _unasked(self, wire: Object) -> None:
         """What a tool tells that was not called, such as the goal of an agent: elsewhere it is a word of the user's."""
         message = self._add(content_pb2.ROLE_USER)
