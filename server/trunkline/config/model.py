@@ -138,8 +138,8 @@ class ProviderConfig(Section):
         description="What the kind alone knows, by name. `vertex`: `project`, `location` and `credentials`, the file "
         "of a service account; without it the machine's own credentials serve (Application Default Credentials). "
         "`bedrock`: `region`, and `profile`, one of AWS's own configuration files. `azure`: `api_version`, a date such "
-        "as `2024-10-21`, for the API that has a deployment in each path, and `scope`, what a token of Entra ID is for; "
-        "without an `api_key` that makes the tokens, which needs `trunkline[azure]`.",
+        "as `2024-10-21`, for the API that has a deployment in each path, and `scope`, what a token of Entra ID is "
+        "for; without an `api_key` that makes the tokens, which needs `trunkline[azure]`.",
     )
 
 
