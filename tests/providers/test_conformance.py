@@ -1,0 +1,38 @@
+"""Every kind of provider that has a fake is held to the same."""
+
+from __future__ import annotations
+
+from providers.conformance import ProviderConformance
+from providers.kinds import ANTHROPIC, BEDROCK, COHERE, GEMINI, NOVA, OPENAI, RESPONSES, VERTEX
+
+
+class TestOpenAI(ProviderConformance):
+    kind = OPENAI
+
+
+class TestResponses(ProviderConformance):
+    kind = RESPONSES
+
+
+class TestAnthropic(ProviderConformance):
+    kind = ANTHROPIC
+
+
+class TestGemini(ProviderConformance):
+    kind = GEMINI
+
+
+class TestVertex(ProviderConformance):
+    kind = VERTEX
+
+
+class TestBedrock(ProviderConformance):
+    kind = BEDROCK
+
+
+class TestNova(ProviderConformance):
+    kind = NOVA
+
+
+class TestCohere(ProviderConformance):
+    kind = COHERE
