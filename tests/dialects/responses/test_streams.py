@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -91,9 +92,10 @@ def test_openais_own_sdk_accepts_what_is_written(recording: Recording) -> None:
     state: Any = ResponseStreamState(input_tools=omit, text_format=omit)
     events = encode(decode(frames([recording.body])))
     for number, data in enumerate(events):
-        event = STREAM_EVENT.validate_json(data)
-        assert event.sequence_number == number
-        state.handle_event(event)
+        assert loads(data)["sequence_number"] == number
+        if loads(data)["type"].startswith("response.apply_patch_call_operation_diff."):
+            continue  # what OpenAI itself told, and its SDK has no type for
+        state.handle_event(STREAM_EVENT.validate_json(data))
     last = loads(events[-1])
     assert last["type"] in _ENDS
     if last["type"] == "response.completed":
@@ -103,6 +105,10 @@ def test_openais_own_sdk_accepts_what_is_written(recording: Recording) -> None:
     _check_texts(events)
 
 
+_OWN = ("response.code_interpreter_", "response.shell_", "response.apply_patch_")
+"""How the types of events begin that tell of a provider's own tools."""
+
+
 def _check_texts(events: list[bytes]) -> None:
     """The deltas of each part add up to what `.done` and the whole response say, and every item ends."""
     said: dict[tuple[Any, ...], str] = {}
@@ -110,6 +116,8 @@ def _check_texts(events: list[bytes]) -> None:
     for event in map(loads, events):
         kind = event["type"]
         key = (event.get("output_index"), event.get("content_index", event.get("summary_index")))
+        if kind.endswith(".delta") and kind.startswith(_OWN):
+            continue
         if kind.endswith(".delta"):
             said[key] = said.get(key, "") + event["delta"]
         elif kind.endswith("text.done"):
@@ -120,6 +128,52 @@ def _check_texts(events: list[bytes]) -> None:
             items[event["output_index"]] = event["item"]
     assert said == {}
     assert [items[place] for place in sorted(items)] == loads(events[-1])["response"]["output"]
+
+
+_ALIKE = {
+    "azure/responses/vercel-ai-azure-reasoning-encrypted-content-1-1": "several answers in one recording",
+    "bedrock/openai-responses/ruby-llm-providers-bedrock-mantle-responses-chat-streams-through-the-responses-su": (
+        "`reasoning_part` is `content_part` at OpenAI"
+    ),
+    "openai/responses/vercel-ai-openai-custom-tool-1-1": "a `.done` was cut out of it",
+    "openai/responses/vercel-ai-openai-file-search-tool-1-1": "annotations come before the end of their text",
+    "openrouter/responses/pydantic-ai-openai-responses-raw-cot-stream-openrouter": "an item is ended twice",
+}
+"""The recordings whose events are not written as they were -> why."""
+
+
+@each(lambda one: is_whole(one) and one.id not in _ALIKE)
+def test_the_same_events_come_out_as_went_in(recording: Recording) -> None:
+    """Event by event, those of the tools that a provider runs among them; of deltas there may be more or fewer."""
+
+    def kinds(told: list[bytes]) -> list[str]:
+        return [kind for kind, _ in groupby(loads(data)["type"] for data in told if data.startswith(b"{"))]
+
+    told = frames([recording.body])
+    assert kinds(encode(decode(told))) == kinds(told)
+
+
+def test_the_progress_of_a_providers_tool_is_carried() -> None:
+    """Whatever its events hold, at the place that the item has here, and numbered anew."""
+    item = {"type": "web_search_call", "id": "ws_1", "status": "in_progress"}
+    progress = {"type": "response.web_search_call.searching", "item_id": "ws_1", "output_index": 7, "x": {"y": 1}}
+    other = {"type": "response.web_search_call.searching", "item_id": "ws_2", "output_index": 9}
+    told = [
+        {"type": "response.created", "response": {"id": "r", "status": "in_progress", "output": []}},
+        {"type": "response.output_item.added", "output_index": 7, "item": item},
+        {**progress, "sequence_number": 99},
+        other,
+        {"type": "response.output_item.done", "output_index": 7, "item": {**item, "status": "completed"}},
+        {**progress, "sequence_number": 101},
+        {"type": "response.completed", "response": {"id": "r", "status": "completed", "output": []}},
+    ]
+    events = decode([dumps(one) for one in told])
+    written = [loads(data) for data in encode(events)]
+
+    assert [one for one in written if one["type"] == progress["type"]] == [
+        {**progress, "output_index": 0, "sequence_number": 3}
+    ]
+    assert fold(events).choices[0].message.parts[0].opaque.json == dumps({**item, "status": "completed"}).decode()
 
 
 @each_whole

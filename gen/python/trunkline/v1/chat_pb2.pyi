@@ -1081,6 +1081,7 @@ class PartDelta(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     LOGPROBS_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
     choice: _builtins.int
     """The choice that the part belongs to."""
     index: _builtins.int
@@ -1095,6 +1096,12 @@ class PartDelta(_message.Message):
     def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.TokenLogprob]:
         """To `Part.logprobs`."""
 
+    @_builtins.property
+    def progress(self) -> _content_pb2.Opaque:
+        """What the provider tells of a part that is `opaque` while it is made, such as
+        the progress of a search, verbatim. It is no piece of the message.
+        """
+
     def __init__(
         self,
         *,
@@ -1103,10 +1110,11 @@ class PartDelta(_message.Message):
         text: _builtins.str = ...,
         data: _builtins.bytes = ...,
         logprobs: _abc.Iterable[_content_pb2.TokenLogprob] | None = ...,
+        progress: _content_pb2.Opaque | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "delta", b"delta", "text", b"text"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "delta", b"delta", "progress", b"progress", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "data", b"data", "delta", b"delta", "index", b"index", "logprobs", b"logprobs", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "data", b"data", "delta", b"delta", "index", b"index", "logprobs", b"logprobs", "progress", b"progress", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_delta: _TypeAlias = _typing.Literal["text", "data"]  # noqa: Y015
     _WhichOneofArgType_delta: _TypeAlias = _typing.Literal["delta", b"delta"]  # noqa: Y015

@@ -126,6 +126,8 @@ class StreamEncoder:
             case "media":
                 open_part.part.media.data += delta.data
                 wire = {}
+            case "opaque":
+                wire = {}
             case _ if open_part.call is None:
                 wire = {"function_call": {"arguments": text}}
             case _:

@@ -18,7 +18,7 @@ from trunkline.dialects.responses.turns import CALLS, decode_output, opaque
 from trunkline.dialects.responses.usage import decode_usage
 from trunkline.dialects.wire import Json, Object, loads, text_of
 from trunkline.errors import provider_failed
-from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartEnd, PartStart, ResponseEnd
+from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartDelta, PartEnd, PartStart, ResponseEnd
 from trunkline.v1.content_pb2 import Message, Part
 
 
@@ -93,6 +93,8 @@ class StreamDecoder:
             read(self, wire, events)
         elif wire.get("error"):
             raise decode_failure(wire["error"])
+        elif isinstance(kind, str):
+            self._progress(wire, events)
         return events
 
     def end(self) -> list[ChatEvent]:
@@ -230,6 +232,18 @@ class StreamDecoder:
         if len(text) > len(said) and text.startswith(said):
             opened.said = [text]
             events.append(text_delta(text[len(said) :], opened.index))
+
+    def _progress(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
+        """Carry what is told of an item that only this dialect can read."""
+        if "output_index" not in wire and "item_id" not in wire:
+            return
+        item = self._items.get(self._key(wire))
+        opened = item.parts.get(0) if item is not None and not item.ended else None
+        if opened is not None and opened.kind == "opaque":
+            delta = PartDelta(index=opened.index)
+            delta.progress.dialect = DIALECT
+            delta.progress.json = text_of(wire)
+            events.append(ChatEvent(part_delta=delta))
 
     def _annotation(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
         item = self._items.get(self._key(wire))
@@ -460,4 +474,5 @@ _READERS: Final[dict[str, Callable[[StreamDecoder, dict[str, Json], list[ChatEve
     "response.cancelled": StreamDecoder._failed,
     "error": StreamDecoder._error,
 }
-"""Type of event -> what reads it. Every other tells of the progress of an item that is told whole when it is done."""
+"""Type of event -> what reads it. Every other tells of the progress of an item that is told whole when it is done: it is
+carried for the items that only this dialect can read."""

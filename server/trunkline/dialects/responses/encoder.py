@@ -265,8 +265,10 @@ class StreamEncoder:
 
     def _delta(self, delta: PartDelta) -> list[Event]:
         written = self._parts.get(delta.index)
-        if written is None or written.what in ("opaque", "foreign"):
+        if written is None or written.what == "foreign":
             return []
+        if written.what == "opaque":
+            return self._progress(delta, written.item.place)
         if written.what == "media":
             written.part.media.data += delta.data
             return []
@@ -280,6 +282,17 @@ class StreamEncoder:
             fields = {"delta": delta.text, "logprobs": encode_logprobs(delta.logprobs)}
             return [self._content_event(f"{_DELTAS[written.what]}.delta", written, fields)]
         return [self._delta_event(written, delta.text)]
+
+    def _progress(self, delta: PartDelta, place: int) -> list[Event]:
+        """What a provider told of the progress of an item that only this dialect can read, at the item's own place."""
+        if delta.progress.dialect != DIALECT:
+            return []
+        wire = loads(delta.progress.json)
+        kind = wire.pop("type", None) if isinstance(wire, dict) else None
+        if not isinstance(kind, str):
+            return []
+        wire.pop("sequence_number", None)
+        return [self._event(kind, {**wire, "output_index": place})]
 
     def _delta_event(self, written: _Written, text: str) -> Event:
         """A delta, its JSON put together by hand: streams are made of these."""
