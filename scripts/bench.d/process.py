@@ -101,6 +101,7 @@ async def gateway(core: int, upstream: str, directory: Path) -> AsyncIterator[Ga
         f"http:\n  address: 127.0.0.1:{http_port}\n"
         f"grpc:\n  address: 127.0.0.1:{grpc_port}\n"
         f"log:\n  format: json\n"
+        f"store:\n  url: ':memory:'\n"
         f"providers:\n  fake:\n    kind: openai-compatible\n    base_url: {upstream}\n"
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TRUNKLINE_")}
