@@ -12,7 +12,6 @@ from aiohttp import web
 from dialects.bedrock.framed import frame
 from fakes import aws_door
 from fakes.bedrock_rules import MODELS, Json, RefusedError, check, seal, sign
-from fakes.relay import closed
 
 PROFILES = ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-pro-v1:0", "my-own-profile")
 
@@ -69,13 +68,13 @@ class BedrockServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def closed(self) -> None:
-        """Return once no connection is open."""
-        if self._runner is not None:
-            await closed(self._runner)
+        if self._runner is None:
+            return
+        for handler in self._runner.server.connections if self._runner.server is not None else ():
+            # botocore keeps its connections, and one with TLS would be waited for.
+            if handler.transport is not None:
+                handler.transport.abort()
+        await self._runner.cleanup()
 
     async def _receive(self, request: web.Request) -> web.Response | None:
         data = await request.read()

@@ -42,7 +42,7 @@ BLOCKS = {
     "system": frozenset({"text"}),
     "user": frozenset({"text", "image_url"}),
     "assistant": frozenset({"text", "thinking"}),
-    "tool": frozenset({"text", "document", "image_url"}),
+    "tool": frozenset({"text", "document"}),
 }
 BOUNDS = {
     "frequency_penalty": (0, 1),

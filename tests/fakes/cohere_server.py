@@ -133,12 +133,11 @@ def _error(status: int, wire: Json, headers: dict[str, str] | None = None) -> we
 
 
 def _last_text(body: Json) -> str:
-    said = [message["content"] for message in body["messages"] if message["role"] == "user"]
-    if not said:
-        return ""
-    if isinstance(said[-1], str):
-        return said[-1]
-    return [block["text"] for block in said[-1] if block["type"] == "text"][-1]
+    texts: list[str] = []
+    for content in (message["content"] for message in body["messages"] if message["role"] == "user"):
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        texts += (block["text"] for block in blocks if block["type"] == "text")
+    return texts[-1] if texts else ""
 
 
 def _plan(body: Json, word: str, number: int) -> Json:

@@ -57,13 +57,6 @@ class Passed:
         return json.loads(self.sent)
 
 
-async def closed(runner: web.BaseRunner[Any]) -> None:
-    """Return once no connection to the server of `runner` is open."""
-    # aiohttp tells nobody when it drops one.
-    while runner.server is not None and runner.server.connections:  # noqa: ASYNC110
-        await asyncio.sleep(0)
-
-
 class Relay:
     """Passes requests on to `origin` while it is entered. Each answer suffers the `harm`, where that is set."""
 
@@ -86,7 +79,10 @@ class Relay:
 
     async def closed(self) -> None:
         """Return once no connection is open."""
-        await closed(self._runner)
+        server = self._runner.server
+        # aiohttp tells nobody when it drops one.
+        while server is not None and server.connections:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
     @property
     def last(self) -> Passed:

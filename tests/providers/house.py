@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +44,7 @@ class House:
             return await self.gateway.chat(request, call or calling())
         return fold([event async for event in self.events(request, call)])
 
-    async def events(self, request: ChatRequest, call: Call | None = None) -> AsyncIterator[ChatEvent]:
+    async def events(self, request: ChatRequest, call: Call | None = None) -> AsyncGenerator[ChatEvent, None]:
         """The events of the answer to `request`."""
         async with aclosing(self.gateway.stream_chat(request, call or calling())) as batches:
             async for batch in batches:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -192,7 +191,7 @@ async def test_credentials_are_renewed_before_they_end(monkeypatch: pytest.Monke
         headers = await signer.sign("POST", "http://h/model/m/converse", {}, b"{}")
         return headers["Authorization"].partition("Credential=")[2].partition("/")[0]
 
-    assert await asyncio.gather(key(), key()) == ["AKIA1", "AKIA1"]
+    assert set(await asyncio.gather(key(), key())) == {"AKIA1"}
     assert source.renewed == 1
     source.left = 600
     fetched.clear()
@@ -351,9 +350,6 @@ async def secure(tmp_path: Path) -> AsyncIterator[tuple[BedrockServer, Path]]:
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     async with BedrockServer(context) as server:
         yield server, tmp_path / "authority.pem"
-        # urllib3 closes its connections when nobody knows of them any more.
-        gc.collect()
-        await server.closed()
 
 
 def said(text: str) -> Any:

@@ -31,7 +31,7 @@ class CohereProvider(HttpProvider):
         return "/v2/chat"
 
     def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
-        return cohere.encode_request(request, losses)
+        return cohere.encode_request(request, losses, reasoning=cohere.reasons(model))
 
     def address(self, wire: dict[str, Json], model: str, *, stream: bool) -> None:
         wire["model"] = model

@@ -2,7 +2,7 @@
 
 from trunkline.dialects.cohere.embeddings import decode_embed_response, encode_embed_request
 from trunkline.dialects.cohere.errors import decode_error
-from trunkline.dialects.cohere.request import DIALECT, encode_request
+from trunkline.dialects.cohere.request import DIALECT, encode_request, reasons
 from trunkline.dialects.cohere.response import decode_response
 from trunkline.dialects.cohere.stream import StreamDecoder
 
@@ -14,4 +14,5 @@ __all__ = [
     "decode_response",
     "encode_embed_request",
     "encode_request",
+    "reasons",
 ]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import math
+import re
 from collections.abc import Iterable
 from typing import Final, assert_never
 
 from trunkline.call import Loss, LossKind
+from trunkline.dialects.anthropic.objects import has_type
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, loads, raw, restore
@@ -28,37 +31,50 @@ _ROLES: Final[dict[int, str]] = {
     content_pb2.ROLE_TOOL: "user",
 }
 
-_SAMPLING: Final = {
-    "temperature": "temperature",
-    "top_p": "p",
-    "top_k": "k",
-    "frequency_penalty": "frequency_penalty",
-    "presence_penalty": "presence_penalty",
-    "seed": "seed",
+_SAMPLING: Final[dict[str, tuple[str, float, float]]] = {
+    "temperature": ("temperature", 0, math.inf),
+    "top_p": ("p", 0.01, 0.99),
+    "top_k": ("k", 0, 500),
+    "frequency_penalty": ("frequency_penalty", 0, 1),
+    "presence_penalty": ("presence_penalty", 0, 1),
+    "seed": ("seed", 0, math.inf),
 }
-"""Field of `Sampling` -> Cohere's name."""
+"""Field of `Sampling` -> Cohere's name, and the least and the most that it takes."""
+
+_MOST_STOPS: Final = 5
+
+_THOUGHTLESS: Final = re.compile(r"command(?:$|-(?:light|nightly|r|a-(?:03|translate|vision)))|aya")
+"""The models that do not reason, and refuse to be told to."""
 
 
-def encode_request(request: ChatRequest, losses: list[Loss]) -> dict[str, Json]:
-    """Write a request; what Cohere cannot take is added to `losses`. Raises `GatewayError` (UNSUPPORTED) where leaving
-    it out would change what the conversation says."""
+def reasons(model: str) -> bool:
+    """Whether `model` can be told to reason: one that nothing is known of can."""
+    return _THOUGHTLESS.search(model) is None
+
+
+def encode_request(request: ChatRequest, losses: list[Loss], *, reasoning: bool = True) -> dict[str, Json]:
+    """Write a request to a model that can be told to reason, or cannot; what Cohere cannot take is added to `losses`.
+
+    Raises `GatewayError` (UNSUPPORTED) where leaving it out would change what the conversation says.
+    """
     foreign_losses(request, turns_of(request), DIALECT, losses)
-    messages: list[Json] = []
-    for index, message in enumerate(request.messages):
-        messages.extend(_encode_message(message, f"messages[{index}]", losses))
+    messages = _encode_messages(request, losses)
     wire: dict[str, Json] = {"model": request.model, "messages": messages}
     tools = [one for index, tool in enumerate(request.tools) if (one := _encode_tool(tool, index, losses))]
     if tools:
         wire["tools"] = tools
     _encode_tool_choice(request, wire, losses)
     _encode_response_format(request, wire, losses)
-    _encode_sampling(request.sampling, wire)
+    _encode_sampling(request.sampling, wire, losses)
     if request.HasField("reasoning"):
-        _encode_reasoning(request.reasoning, wire, losses)
+        _encode_reasoning(request.reasoning, wire, losses, reasoning=reasoning)
     if request.HasField("max_output_tokens"):
         wire["max_tokens"] = request.max_output_tokens
-    if request.stop_sequences:
-        wire["stop_sequences"] = list(request.stop_sequences)
+    stops = [word for word in request.stop_sequences if word]
+    if len(stops) > _MOST_STOPS:
+        losses.append(Loss("stop", LossKind.APPROXIMATED))
+    if stops:
+        wire["stop_sequences"] = stops[:_MOST_STOPS]
     if request.HasField("top_logprobs"):
         wire["logprobs"] = True
         if request.top_logprobs:
@@ -70,21 +86,41 @@ def encode_request(request: ChatRequest, losses: list[Loss]) -> dict[str, Json]:
     return wire
 
 
-def _encode_message(message: Message, path: str, losses: list[Loss]) -> list[dict[str, Json]]:
-    if message.role == content_pb2.ROLE_ASSISTANT:
-        return [_encode_assistant(message, path, losses)]
-    wires: list[dict[str, Json]] = []
-    rest: list[Part] = []
-    for part in message.parts:
-        if part.WhichOneof("kind") == "tool_result":
-            result = part.tool_result
-            content = _encode_content(result.parts, path, losses)
-            wires.append({"role": "tool", "tool_call_id": result.tool_call_id, "content": content})
-        else:
-            rest.append(part)
-    if rest:
-        wires.append({"role": _ROLES.get(message.role, "user"), "content": _encode_content(rest, path, losses)})
+def _encode_messages(request: ChatRequest, losses: list[Loss]) -> list[Json]:
+    wires: list[Json] = []
+    images: list[Part] = []
+    for index, message in enumerate(request.messages):
+        path = f"messages[{index}]"
+        rest: list[Part] = []
+        if message.role == content_pb2.ROLE_ASSISTANT:
+            wires.append(_encode_assistant(message, path, losses))
+            continue
+        for part in message.parts:
+            if part.WhichOneof("kind") == "tool_result":
+                wires.append(_encode_result(part, path, images, losses))
+            else:
+                rest.append(part)
+        answered = index + 1 == len(request.messages) or request.messages[index + 1].role != content_pb2.ROLE_TOOL
+        if images and answered:
+            # Nothing may stand between the results of one turn.
+            wires.append({"role": "user", "content": _encode_content(images, path, losses)})
+            losses.append(Loss(f"{path}.tool_result.image", LossKind.APPROXIMATED))
+            images = []
+        content = _encode_content(rest, path, losses)
+        # Cohere refuses a message without a word.
+        if content:
+            wires.append({"role": _ROLES.get(message.role, "user"), "content": content})
     return wires
+
+
+def _encode_result(part: Part, path: str, images: list[Part], losses: list[Loss]) -> dict[str, Json]:
+    """Write the result of a tool; its images, which cannot stand in it, are put to `images`."""
+    result = part.tool_result
+    if result.failed:
+        losses.append(Loss(f"{path}.is_error"))
+    images += (inner for inner in result.parts if inner.HasField("media"))
+    texts = [inner for inner in result.parts if not inner.HasField("media")]
+    return {"role": "tool", "tool_call_id": result.tool_call_id, "content": _encode_content(texts, path, losses)}
 
 
 def _encode_assistant(message: Message, path: str, losses: list[Loss]) -> dict[str, Json]:
@@ -165,7 +201,10 @@ def _encode_tool(tool: Tool, index: int, losses: list[Loss]) -> Json:
     if tool.function.description:
         function["description"] = tool.function.description
     schema = tool.function.parameters_json or '{"type":"object","properties":{}}'
-    function["parameters"] = raw(schema, f"tools[{index}].function.parameters_json")
+    path = f"tools[{index}].function.parameters_json"
+    function["parameters"] = raw(schema, path)
+    if not has_type(schema) and isinstance(parameters := loads(schema), dict):
+        function["parameters"] = {"type": "object", **parameters}
     return {"type": "function", "function": function}
 
 
@@ -173,10 +212,13 @@ def _encode_tool_choice(request: ChatRequest, wire: dict[str, Json], losses: lis
     if any(tool.function.strict for tool in request.tools):
         wire["strict_tools"] = True
     choice = request.tool_choice
-    if choice.WhichOneof("choice") == "name":
+    if not wire.get("tools"):
+        if choice.name or choice.mode == chat_pb2.ToolChoice.MODE_REQUIRED:
+            losses.append(Loss("tool_choice"))
+    elif choice.WhichOneof("choice") == "name":
         # Cohere knows no choice of one tool: it gets that tool alone, and must call one.
-        named = [tool for tool in wire.get("tools", []) if tool["function"]["name"] == choice.name]
-        wire["tools"] = named or wire.get("tools", [])
+        named = [tool for tool in wire["tools"] if tool["function"]["name"] == choice.name]
+        wire["tools"] = named or wire["tools"]
         wire["tool_choice"] = "REQUIRED"
         if len(named) < len(request.tools):
             losses.append(Loss("tool_choice", LossKind.APPROXIMATED))
@@ -189,6 +231,10 @@ def _encode_tool_choice(request: ChatRequest, wire: dict[str, Json], losses: lis
 def _encode_response_format(request: ChatRequest, wire: dict[str, Json], losses: list[Loss]) -> None:
     if request.response_format.WhichOneof("kind") is None:
         return
+    if "tools" in wire:
+        # Cohere refuses the two together.
+        losses.append(Loss("response_format"))
+        return
     form: dict[str, Json] = {"type": "json_object"}
     schema = request.response_format.json_schema.schema_json
     if schema:
@@ -198,19 +244,26 @@ def _encode_response_format(request: ChatRequest, wire: dict[str, Json], losses:
         losses.append(Loss("response_format.json_schema.description"))
 
 
-def _encode_sampling(sampling: Sampling, wire: dict[str, Json]) -> None:
-    for field, name in _SAMPLING.items():
+def _encode_sampling(sampling: Sampling, wire: dict[str, Json], losses: list[Loss]) -> None:
+    for field, (name, least, most) in _SAMPLING.items():
         if sampling.HasField(field):  # type: ignore[arg-type]  # the keys of the table are fields
-            wire[name] = getattr(sampling, field)
+            value = getattr(sampling, field)
+            wire[name] = min(max(value, least), most)
+            if wire[name] != value:
+                losses.append(Loss(field, LossKind.APPROXIMATED))
 
 
-def _encode_reasoning(reasoning: ReasoningConfig, wire: dict[str, Json], losses: list[Loss]) -> None:
-    off = reasoning.effort == "none" or (reasoning.HasField("enabled") and not reasoning.enabled)
+def _encode_reasoning(config: ReasoningConfig, wire: dict[str, Json], losses: list[Loss], *, reasoning: bool) -> None:
+    off = config.effort == "none" or (config.HasField("enabled") and not config.enabled)
+    if not reasoning:
+        if not off:
+            losses.append(Loss("reasoning_effort" if config.effort else "reasoning"))
+        return
     thinking: dict[str, Json] = {"type": "disabled" if off else "enabled"}
-    if reasoning.HasField("budget_tokens") and not off:
-        thinking["token_budget"] = reasoning.budget_tokens
-    elif reasoning.effort and not off:
+    if config.HasField("budget_tokens") and not off:
+        thinking["token_budget"] = max(config.budget_tokens, 1)
+    elif config.effort and not off:
         losses.append(Loss("reasoning_effort", LossKind.APPROXIMATED))
-    if reasoning.summary:
+    if config.summary:
         losses.append(Loss("reasoning.summary"))
     wire["thinking"] = thinking
