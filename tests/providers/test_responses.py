@@ -416,6 +416,31 @@ async def test_openai_sends_each_model_where_it_is_served(streamed: bool) -> Non
     assert paths == ["/chat/completions", *["/responses"] * 4]
 
 
+@pytest.mark.parametrize(("kind", "own"), [("openai", True), ("xai", False), ("openrouter", False)])
+@streamed_or_not
+async def test_what_came_by_responses_is_asked_by_responses(kind: str, own: bool, streamed: bool) -> None:
+    """Of a server that has both languages; what came otherwise goes by the model, where that is one of OpenAI's own."""
+    async with ResponsesServer() as server:
+        provider = provider_of(server, kind)
+        gateway = Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits())
+        house = House(server, gateway, provider)
+        assert texts_of(await house.ask(asking("Hello"), Call("c", "responses"), streamed=streamed)) == [
+            "You said: Hello"
+        ]
+        assert texts_of(await house.ask(asking("Hello"), Call("c", "openai"))) == ["From chat"]
+        if own:
+            assert (await gateway.count_tokens(asking("Hello"), house.call())).input_tokens == 42
+            assert (await gateway.compact(asking("Hello"), house.call())).usage.input_tokens == 20
+        else:
+            assert (await gateway.count_tokens(asking("Hello"), house.call())).estimated
+            with pytest.raises(GatewayError, match="does not compact"):
+                await gateway.compact(asking("Hello"), house.call())
+        await provider.close()
+    paths = [received.path.removeprefix("/v1") for received in server.requests]
+    more = ["/responses/input_tokens", "/responses/compact"] if own else []
+    assert paths == ["/responses", "/chat/completions", *more]
+
+
 @pytest.mark.parametrize(
     ("model", "needed"),
     [

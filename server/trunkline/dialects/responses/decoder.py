@@ -474,5 +474,5 @@ _READERS: Final[dict[str, Callable[[StreamDecoder, dict[str, Json], list[ChatEve
     "response.cancelled": StreamDecoder._failed,
     "error": StreamDecoder._error,
 }
-"""Type of event -> what reads it. Every other tells of the progress of an item that is told whole when it is done; of the
-items that only this dialect can read it is carried."""
+"""Type of event -> what reads it. Every other tells of the progress of an item, which is told whole when it is done: of
+the items that only this dialect can read it is carried."""
