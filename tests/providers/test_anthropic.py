@@ -312,7 +312,6 @@ async def test_losses_are_told_with_their_kind(house: House) -> None:
     [
         ("overloaded", "PROVIDER_UNAVAILABLE", 529, None),
         ("limited", "RATE_LIMITED", 429, 7),
-        ("proxy", "PROVIDER_FAILED", 502, None),
     ],
 )
 async def test_errors(house: House, word: str, name: str, status: int, wait: int | None, streamed: bool) -> None:

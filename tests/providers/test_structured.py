@@ -61,10 +61,15 @@ async def gateway_of(**configs: ProviderConfig) -> AsyncIterator[Gateway]:
     providers = build_providers(configs)
     targets = list[Provider](providers.values())
     try:
-        yield Gateway(lambda name: [Target(one, name) for one in targets], Unlisted(), Limits())
+        yield Gateway(lambda name: [Target(one, _own(one, name)) for one in targets], Unlisted(), Limits())
     finally:
         for one in targets:
             await one.close()
+
+
+def _own(provider: Provider, model: str) -> str:
+    """What the provider calls the model: the one called `good` has Claude alone."""
+    return "claude-opus-4-6" if provider.name == "good" else model
 
 
 @pytest.fixture
