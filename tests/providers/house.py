@@ -33,10 +33,11 @@ class Unlisted:
 
 @dataclass(slots=True)
 class House:
-    """A gateway with one provider."""
+    """A gateway with one provider, and the fake behind it where a test looks at that."""
 
     provider: Provider
     gateway: Gateway
+    server: Any = None
 
     async def ask(self, request: ChatRequest, call: Call | None = None, *, streamed: bool = False) -> ChatResponse:
         """The answer to `request`, whole or folded from its events."""
@@ -52,9 +53,9 @@ class House:
                     yield event
 
 
-def house_of(provider: Provider) -> House:
+def house_of(provider: Provider, server: Any = None) -> House:
     """A gateway in front of `provider`, whatever the model is called."""
-    return House(provider, Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits()))
+    return House(provider, Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits()), server)
 
 
 def provider_of(kind: str, base_url: str, **more: Any) -> Provider:

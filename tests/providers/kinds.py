@@ -7,11 +7,24 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from fakes import anthropic_server, aws_door, bedrock_rules, cohere_server, gemini_server, responses_server
+from fakes import (
+    anthropic_server,
+    aws_door,
+    azure_server,
+    bedrock_rules,
+    cohere_server,
+    deepseek_server,
+    gemini_server,
+    mistral_server,
+    responses_server,
+)
 from fakes.anthropic_server import AnthropicServer
+from fakes.azure_server import AzureServer
 from fakes.bedrock_server import BedrockServer
 from fakes.cohere_server import CohereServer
+from fakes.deepseek_server import DeepSeekServer
 from fakes.gemini_server import TOO_LONG, GeminiServer
+from fakes.mistral_server import MistralServer
 from fakes.responses_server import ResponsesServer
 from fakes.sim_server import SimServer
 
@@ -38,9 +51,10 @@ class Kind:
     what may not be said comes as a finish reason or as an error.
 
     `reasoning` is `sealed` where what the model thought goes back with a signature that is checked, `open` where
-    nothing is checked, `none` where the model has none. `structured` tells whose work answers in JSON are, `stop` what
-    becomes of stop sequences, `native_choices` whether one call brings several answers, and `by_address` whether images
-    are fetched by the provider. `lost` are the fields of a request with everything in it that the target cannot take.
+    nothing is checked, `hidden` where nothing of it is told, `none` where the model cannot be asked to. `structured`
+    tells whose work answers in JSON are, `stop` what becomes of stop sequences, `native_choices` whether one call
+    brings several answers, and `by_address` whether images are fetched by the provider. `lost` are the fields of a
+    request with everything in it that the target cannot take.
     """
 
     serve: Callable[[], AbstractAsyncContextManager[Any]]
@@ -55,7 +69,7 @@ class Kind:
     unknown_model: Refusal
     usage: Mapping[str, int] = field(default_factory=dict)
     withheld: Literal["finish", "error"] = "finish"
-    reasoning: Literal["sealed", "open", "none"] = "sealed"
+    reasoning: Literal["sealed", "open", "hidden", "none"] = "sealed"
     structured: Literal["native", "emulated"] = "native"
     stop: Literal["told", "met", "lost"] = "told"
     native_choices: bool = False
@@ -235,3 +249,86 @@ COHERE = Kind(
     reasoning="open",
     stop="met",
 )
+
+MISTRAL = Kind(
+    serve=MistralServer,
+    settings={"kind": "mistral", "api_key": mistral_server.KEY},
+    model="mistral-small-latest",
+    end=b'"finish_reason": "stop"',
+    wrong_key={"api_key": "mistral-wrong"},
+    ways={
+        "tools": "tools",
+        "reasoning": ("magistral-medium-latest", "tools"),
+        "withheld": "unsafe",
+        "failing": "fails",
+    },
+    refusals={
+        "limited": _LIMITED,
+        "overloaded": Refusal("PROVIDER_UNAVAILABLE", 503),
+        "poor": Refusal("QUOTA_EXCEEDED", 402),
+        "broken": Refusal("PROVIDER_FAILED", 500),
+        "long": Refusal("CONTEXT_LENGTH_EXCEEDED", 400, words=mistral_server.TOO_LONG),
+    },
+    failing="PROVIDER_UNAVAILABLE",
+    lost=frozenset({"user", "logit_bias"}),
+    unknown_model=Refusal("NOT_FOUND", 400),
+    usage={"input_tokens": 20, "cached_input_tokens": 6, "output_tokens": 5},
+    stop="met",
+    native_choices=True,
+)
+
+DEEPSEEK = Kind(
+    serve=DeepSeekServer,
+    settings={"kind": "deepseek", "api_key": deepseek_server.KEY},
+    model="deepseek-v4-flash",
+    end=b'"finish_reason": "stop"',
+    wrong_key={"api_key": "sk-wrong"},
+    ways={
+        "tools": "tools",
+        "reasoning": "tools",
+        "image": ("deepseek-v4-flash-vision-exp", "Hello"),
+        "withheld": "unsafe",
+        "failing": "fails",
+    },
+    refusals={
+        "limited": Refusal("RATE_LIMITED", 429),
+        "overloaded": Refusal("PROVIDER_UNAVAILABLE", 503),
+        "poor": Refusal("QUOTA_EXCEEDED", 402),
+        "broken": Refusal("PROVIDER_FAILED", 500),
+        "long": Refusal("CONTEXT_LENGTH_EXCEEDED", 400, words="131072 tokens"),
+    },
+    failing="PROVIDER_UNAVAILABLE",
+    lost=frozenset({"logit_bias", "seed", "top_k", "parallel_tool_calls"}),
+    unknown_model=Refusal("NOT_FOUND", 400),
+    usage={"input_tokens": 20, "cached_input_tokens": 6, "output_tokens": 5, "reasoning_output_tokens": 2},
+    reasoning="open",
+    structured="emulated",
+    stop="met",
+)
+
+AZURE = Kind(
+    serve=AzureServer,
+    settings={"kind": "azure", "api_key": azure_server.KEY},
+    model="house-gpt",
+    end=b'"finish_reason": "stop"',
+    wrong_key={"api_key": "azure-wrong"},
+    ways={"tools": "tools", "withheld": "filtered", "failing": "fails"},
+    refusals={
+        "limited": _LIMITED,
+        "overloaded": Refusal("PROVIDER_UNAVAILABLE", 503),
+        "poor": Refusal("QUOTA_EXCEEDED", 429),
+        "broken": Refusal("PROVIDER_FAILED", 500),
+        "long": Refusal("CONTEXT_LENGTH_EXCEEDED", 400, words="128000 tokens"),
+    },
+    failing="PROVIDER_FAILED",
+    lost=frozenset({"top_k"}),
+    unknown_model=Refusal("NOT_FOUND", 404),
+    usage={"input_tokens": 20, "cached_input_tokens": 6, "output_tokens": 5},
+    withheld="error",
+    reasoning="hidden",
+    stop="met",
+    native_choices=True,
+)
+
+AZURE_BY_DEPLOYMENT = replace(AZURE, settings={**AZURE.settings, "options": {"api_version": "2024-10-21"}})
+"""The API whose paths name the deployment."""

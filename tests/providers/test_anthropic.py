@@ -1,75 +1,33 @@
-"""The provider `anthropic`, through the gateway's own core, against a server that is as strict as Anthropic."""
+"""What is special about the provider `anthropic`, against a server that is as strict as Anthropic."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 from anthropic import APIStatusError, AsyncAnthropic
 from fakes.anthropic_server import KEY, MODELS, AnthropicServer
+from providers.house import House, calling, house_of
+from providers.house import asking as asking_any
 
-from trunkline.call import Call, Loss, LossKind
+from trunkline.call import Loss, LossKind
 from trunkline.config.model import ProviderConfig
-from trunkline.core.check import Limits
-from trunkline.core.fold import fold
-from trunkline.core.gateway import Gateway
-from trunkline.core.target import Target
-from trunkline.errors import GatewayError
 from trunkline.providers.build import build_providers
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline.v1.chat_pb2 import (
-    ChatEvent,
-    ChatRequest,
-    ChatResponse,
     Function,
-    JsonSchema,
     ReasoningConfig,
-    ResponseFormat,
     Sampling,
     Tool,
     ToolChoice,
 )
-from trunkline.v1.content_pb2 import Media, Message, Part, Reasoning, ToolResult
-from trunkline.v1.models_pb2 import Model
+from trunkline.v1.content_pb2 import Message, Part, ToolResult
 
 MODEL = "claude-opus-4-6"
 TOOLS = [Tool(function=Function(name=name)) for name in ("weather", "time")]
-
-
-class Unlisted:
-    """A gateway that lists no models."""
-
-    async def list(self) -> list[Model]:
-        return []
-
-
-@dataclass(slots=True)
-class House:
-    """A gateway with one provider, and the fake behind it."""
-
-    server: AnthropicServer
-    gateway: Gateway
-    provider: Any
-
-    def call(self, *, strict: bool = False) -> Call:
-        return Call("c", "grpc", strict=strict)
-
-    async def ask(self, request: ChatRequest, call: Call | None = None, *, streamed: bool = False) -> ChatResponse:
-        """The answer to `request`, whole or folded from its events."""
-        if not streamed:
-            return await self.gateway.chat(request, call or self.call())
-        return fold([event async for event in self.events(request, call)])
-
-    async def events(self, request: ChatRequest, call: Call | None = None) -> AsyncIterator[ChatEvent]:
-        """The events of the answer to `request`."""
-        async with aclosing(self.gateway.stream_chat(request, call or self.call())) as batches:
-            async for batch in batches:
-                for event in batch:
-                    yield event
 
 
 def provider_of(server: AnthropicServer, suffix: str = "", key: str = KEY, **more: Any) -> Any:
@@ -83,35 +41,18 @@ async def house() -> AsyncIterator[House]:
     """A gateway in front of the fake."""
     async with AnthropicServer() as server:
         provider = provider_of(server)
-        gateway = Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits())
-        yield House(server, gateway, provider)
+        yield house_of(provider, server)
         await provider.close()
 
 
-def asking(*texts: str, model: str = MODEL, **more: Any) -> ChatRequest:
-    """A request in which the user says `texts`."""
-    said = [Message(role=content_pb2.ROLE_USER, parts=[Part(text=text)]) for text in texts]
-    return ChatRequest(model=model, messages=said, **more)
-
+asking = partial(asking_any, model=MODEL)
 
 streamed_or_not = pytest.mark.parametrize("streamed", [False, True])
 
 
-@streamed_or_not
-async def test_text(house: House, streamed: bool) -> None:
-    """A text comes back, with its usage counted once, whole or streamed."""
-    response = await house.ask(asking("Hello"), streamed=streamed)
-    assert response.choices[0].message.parts[0].text == "You said: Hello"
-    assert response.choices[0].finish.reason == chat_pb2.FINISH_REASON_STOP
-    usage = response.usage
-    assert (usage.input_tokens, usage.cached_input_tokens, usage.cache_write_input_tokens) == (20, 6, 4)
-    assert usage.output_tokens == 5
-    assert (response.provider, response.service_tier) == ("anthropic", "standard")
-
-
 async def test_what_is_sent(house: House) -> None:
     """The path, the version, the key and the configured headers."""
-    call = house.call()
+    call = calling()
     await house.ask(asking("Hello"), call)
     received = house.server.requests[0]
     assert (received.method, received.path) == ("POST", "/v1/messages")
@@ -223,47 +164,6 @@ async def test_reasoning_goes_back_signed(house: House, model: str, streamed: bo
     assert len(house.server.requests) == 4
 
 
-async def test_reasoning_of_others_is_not_passed_off_as_ours(house: House) -> None:
-    """Another provider's reasoning is left out: the server would refuse its signature."""
-    request = asking("Hello", reasoning=ReasoningConfig(effort="low"))
-    foreign = Part(reasoning=Reasoning(text="Hmm"), extras={"gemini": '{"thoughtSignature":"x"}'})
-    request.messages.append(Message(role=content_pb2.ROLE_ASSISTANT, parts=[foreign, Part(text="Hi")]))
-    request.messages.append(Message(role=content_pb2.ROLE_USER, parts=[Part(text="again")]))
-    assert (await house.ask(request)).choices[0].message.parts[-1].text == "You said: again"
-
-
-async def test_a_bad_signature_is_refused(house: House) -> None:
-    """A signature that was tampered with is the caller's error, in Anthropic's words."""
-    forged = Part(reasoning=Reasoning(text="Hmm"), extras={"anthropic": '{"signature":"forged"}'})
-    request = asking("Hello")
-    request.messages.append(Message(role=content_pb2.ROLE_ASSISTANT, parts=[forged, Part(text="Hi")]))
-    request.messages.append(Message(role=content_pb2.ROLE_USER, parts=[Part(text="again")]))
-    with pytest.raises(GatewayError) as caught:
-        await house.ask(request)
-    assert (caught.value.name, caught.value.provider_status) == ("INVALID_REQUEST", 400)
-    assert "signature" in caught.value.message
-
-
-@streamed_or_not
-async def test_structured_output(house: House, streamed: bool) -> None:
-    """An answer in the form of a schema, by the server's own means."""
-    schema = '{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"}}}'
-    form = ResponseFormat(json_schema=JsonSchema(name="person", schema_json=schema, strict=True))
-    call = house.call(strict=True)
-    response = await house.ask(asking("Who?", response_format=form), call, streamed=streamed)
-    assert json.loads(response.choices[0].message.parts[0].text) == {"name": "x", "age": 1}
-
-
-async def test_images(house: House) -> None:
-    """An image reaches the server as it came."""
-    request = asking("Look")
-    image = Media(media_type="image/png", uri="data:image/png;base64,AAAA")
-    request.messages[0].parts.append(Part(media=image))
-    await house.ask(request)
-    source = house.server.requests[0].body["messages"][0]["content"][1]["source"]
-    assert source == {"type": "base64", "media_type": "image/png", "data": "AAAA"}
-
-
 @pytest.mark.parametrize(
     "model", ["claude-3-5-haiku-latest", "claude-sonnet-4-5", "claude-opus-4-8", "claude-opus-5-5"]
 )
@@ -285,82 +185,17 @@ async def test_what_openais_callers_send_is_taken(house: House, model: str) -> N
     )
     request.messages.insert(0, Message(role=content_pb2.ROLE_DEVELOPER, parts=[Part(text="Be kind.")]))
     request.messages.insert(2, Message(role=content_pb2.ROLE_SYSTEM, parts=[Part(text="Be brief.")]))
-    call = house.call()
+    call = calling()
     response = await house.ask(request, call)
     assert response.choices[0].message.parts[-1].text == "You said: there"
     assert Loss("frequency_penalty") in call.losses
 
 
-async def test_strict_callers_are_refused_instead(house: House) -> None:
-    """A strict caller is told what cannot be taken, before anything is sent."""
-    with pytest.raises(GatewayError) as caught:
-        await house.ask(asking("Hello", sampling=Sampling(seed=7)), house.call(strict=True))
-    assert (caught.value.name, caught.value.param) == ("UNSUPPORTED", "seed")
-    assert house.server.requests == []
-
-
 async def test_losses_are_told_with_their_kind(house: House) -> None:
     """What is approximated is told apart from what is left out."""
-    call = house.call()
+    call = calling()
     await house.ask(asking("Hello", sampling=Sampling(temperature=1.5, seed=1)), call)
     assert call.losses == [Loss("temperature", LossKind.APPROXIMATED), Loss("seed")]
-
-
-@streamed_or_not
-@pytest.mark.parametrize(
-    ("word", "name", "status", "wait"),
-    [
-        ("overloaded", "PROVIDER_UNAVAILABLE", 529, None),
-        ("limited", "RATE_LIMITED", 429, 7),
-    ],
-)
-async def test_errors(house: House, word: str, name: str, status: int, wait: int | None, streamed: bool) -> None:
-    """Errors have their reason, their status and how long to wait."""
-    with pytest.raises(GatewayError) as caught:
-        await house.ask(asking(word), streamed=streamed)
-    error = caught.value
-    assert (error.name, error.provider_status, error.provider) == (name, status, "anthropic")
-    assert (error.retry_after.total_seconds() if error.retry_after is not None else None) == wait
-
-
-async def test_a_wrong_key_is_the_gateways_fault() -> None:
-    """That the gateway's key is refused says nothing of the caller's, nor of the key."""
-    async with AnthropicServer() as server:
-        provider = provider_of(server, key="sk-ant-wrong")
-        gateway = Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits())
-        with pytest.raises(GatewayError) as caught:
-            await gateway.chat(asking("Hello"), Call("c", "grpc"))
-        await provider.close()
-    assert caught.value.name == "PROVIDER_UNAUTHENTICATED"
-    assert "x-api-key" not in caught.value.message
-
-
-@pytest.mark.parametrize(("word", "name"), [("fails", "PROVIDER_UNAVAILABLE"), ("breaks", "PROVIDER_FAILED")])
-async def test_streams_that_fail(house: House, word: str, name: str) -> None:
-    """An error event, and a connection that breaks, end the stream with their error."""
-    with pytest.raises(GatewayError) as caught:
-        await house.ask(asking(word), streamed=True)
-    assert caught.value.name == name
-
-
-async def test_a_stream_that_ends_early_is_not_whole(house: House) -> None:
-    """A stream that ends in peace before its last event is an error all the same: no end is made up."""
-    kinds: list[str | None] = []
-    with pytest.raises(GatewayError) as caught:
-        async for event in house.events(asking("ends")):
-            kinds.append(event.WhichOneof("event"))  # noqa: PERF401
-    assert caught.value.name == "PROVIDER_FAILED"
-    assert "part_delta" in kinds
-    assert "choice_end" not in kinds
-
-
-async def test_a_caller_that_leaves_stops_the_server(house: House) -> None:
-    """Closing the stream closes the connection to the server at once."""
-    async with aclosing(house.events(asking("hangs"))) as events:
-        async for event in events:
-            if event.WhichOneof("event") == "part_start":
-                break
-    await house.server.abandoned.wait()
 
 
 async def test_anthropics_own_sdk_accepts_the_fake() -> None:

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from providers.conformance import ProviderConformance
-from providers.kinds import ANTHROPIC, BEDROCK, COHERE, GEMINI, NOVA, OPENAI, RESPONSES, VERTEX
+from providers.kinds import (
+    ANTHROPIC,
+    AZURE,
+    AZURE_BY_DEPLOYMENT,
+    BEDROCK,
+    COHERE,
+    DEEPSEEK,
+    GEMINI,
+    MISTRAL,
+    NOVA,
+    OPENAI,
+    RESPONSES,
+    VERTEX,
+)
 
 
 class TestOpenAI(ProviderConformance):
@@ -36,3 +49,19 @@ class TestNova(ProviderConformance):
 
 class TestCohere(ProviderConformance):
     kind = COHERE
+
+
+class TestMistral(ProviderConformance):
+    kind = MISTRAL
+
+
+class TestDeepSeek(ProviderConformance):
+    kind = DEEPSEEK
+
+
+class TestAzure(ProviderConformance):
+    kind = AZURE
+
+
+class TestAzureByDeployment(ProviderConformance):
+    kind = AZURE_BY_DEPLOYMENT

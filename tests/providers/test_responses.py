@@ -1,21 +1,22 @@
-"""The kinds `openai-responses` and `openai`, through the gateway's own core, against a server as strict as OpenAI."""
+"""What is special about the kinds `openai-responses` and `openai`, against a server as strict as OpenAI."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 from fakes.responses_server import KEY, MODELS, ResponsesServer
 from openai import APIStatusError, AsyncOpenAI, BadRequestError
+from providers.house import House, Unlisted, calling, house_of, texts_of
+from providers.house import asking as asking_any
 
 from trunkline.call import Call, Loss
 from trunkline.config.model import ProviderConfig
 from trunkline.core.check import Limits
-from trunkline.core.fold import fold
 from trunkline.core.gateway import Gateway
 from trunkline.core.target import Target
 from trunkline.errors import GatewayError
@@ -23,54 +24,16 @@ from trunkline.providers.build import build_providers
 from trunkline.providers.responses import needs_responses
 from trunkline.v1 import chat_pb2, content_pb2
 from trunkline.v1.chat_pb2 import (
-    ChatEvent,
-    ChatRequest,
-    ChatResponse,
     Function,
-    JsonSchema,
     ReasoningConfig,
-    ResponseFormat,
     Sampling,
     Tool,
     ToolChoice,
 )
 from trunkline.v1.content_pb2 import Media, Message, Part, ToolResult
-from trunkline.v1.models_pb2 import Model
 
 MODEL = "gpt-5.1"
 TOOLS = [Tool(function=Function(name=name)) for name in ("weather", "time")]
-
-
-class Unlisted:
-    """A gateway that lists no models."""
-
-    async def list(self) -> list[Model]:
-        return []
-
-
-@dataclass(slots=True)
-class House:
-    """A gateway with one provider, and the fake behind it."""
-
-    server: ResponsesServer
-    gateway: Gateway
-    provider: Any
-
-    def call(self, *, strict: bool = False) -> Call:
-        return Call("c", "grpc", strict=strict)
-
-    async def ask(self, request: ChatRequest, call: Call | None = None, *, streamed: bool = False) -> ChatResponse:
-        """The answer to `request`, whole or folded from its events."""
-        if not streamed:
-            return await self.gateway.chat(request, call or self.call())
-        return fold([event async for event in self.events(request, call)])
-
-    async def events(self, request: ChatRequest, call: Call | None = None) -> AsyncIterator[ChatEvent]:
-        """The events of the answer to `request`."""
-        async with aclosing(self.gateway.stream_chat(request, call or self.call())) as batches:
-            async for batch in batches:
-                for event in batch:
-                    yield event
 
 
 def provider_of(server: ResponsesServer, kind: str = "openai-responses", key: str = KEY, **more: Any) -> Any:
@@ -84,40 +47,18 @@ async def house() -> AsyncIterator[House]:
     """A gateway in front of the fake."""
     async with ResponsesServer() as server:
         provider = provider_of(server)
-        gateway = Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits())
-        yield House(server, gateway, provider)
+        yield house_of(provider, server)
         await provider.close()
 
 
-def asking(*texts: str, model: str = MODEL, **more: Any) -> ChatRequest:
-    """A request in which the user says `texts`."""
-    said = [Message(role=content_pb2.ROLE_USER, parts=[Part(text=text)]) for text in texts]
-    return ChatRequest(model=model, messages=said, **more)
-
-
-def texts_of(response: ChatResponse) -> list[str]:
-    """The texts of the first choice."""
-    return [part.text for part in response.choices[0].message.parts if part.WhichOneof("kind") == "text"]
-
+asking = partial(asking_any, model=MODEL)
 
 streamed_or_not = pytest.mark.parametrize("streamed", [False, True])
 
 
-@streamed_or_not
-async def test_text(house: House, streamed: bool) -> None:
-    """A text comes back, with its usage counted once, whole or streamed."""
-    response = await house.ask(asking("Hello"), streamed=streamed)
-    assert texts_of(response) == ["You said: Hello"]
-    assert response.choices[0].finish.reason == chat_pb2.FINISH_REASON_STOP
-    usage = response.usage
-    assert (usage.input_tokens, usage.cached_input_tokens, usage.cache_write_input_tokens) == (20, 6, 4)
-    assert (usage.output_tokens, usage.reasoning_output_tokens) == (5, 2)
-    assert response.provider == "responses"
-
-
 async def test_what_is_sent(house: House) -> None:
     """The path and the key; the server is to keep nothing, so it is asked for what reasoning needs to be sent back."""
-    call = house.call()
+    call = calling()
     await house.ask(asking("Hello"), call)
     received = house.server.requests[0]
     assert (received.method, received.path) == ("POST", "/v1/responses")
@@ -222,27 +163,6 @@ async def test_reasoning_that_the_server_cannot_find_is_left_out(house: House) -
     assert texts_of(await house.ask(request)) == ["You said: again"]
 
 
-async def test_a_bad_seal_is_refused(house: House) -> None:
-    """Encrypted content that was tampered with is the caller's error, in OpenAI's words."""
-    forged = Part(reasoning={"text": "hm"}, extras={"responses": '{"id":"rs_9","encrypted_content":"forged"}'})
-    request = asking("Hello")
-    request.messages.append(Message(role=content_pb2.ROLE_ASSISTANT, parts=[forged, Part(text="Hi")]))
-    request.messages.append(Message(role=content_pb2.ROLE_USER, parts=[Part(text="again")]))
-    with pytest.raises(GatewayError) as caught:
-        await house.ask(request)
-    assert (caught.value.name, caught.value.provider_status) == ("INVALID_REQUEST", 400)
-    assert "could not be verified" in caught.value.message
-
-
-@streamed_or_not
-async def test_structured_output(house: House, streamed: bool) -> None:
-    """An answer in the form of a schema, by the server's own means."""
-    schema = '{"type":"object","properties":{"age":{"type":"integer"}},"required":["age"],"additionalProperties":false}'
-    form = ResponseFormat(json_schema=JsonSchema(name="person", schema_json=schema, strict=True))
-    response = await house.ask(asking("Who?", response_format=form), house.call(strict=True), streamed=streamed)
-    assert json.loads(texts_of(response)[0]) == {"age": 1}
-
-
 @streamed_or_not
 async def test_refusals_hosted_items_and_cuts(house: House, streamed: bool) -> None:
     """A refusal is no text, a search is no call of the caller's, and an answer cut short says so."""
@@ -269,15 +189,6 @@ async def test_images_and_files(house: House) -> None:
     ]
 
 
-@streamed_or_not
-async def test_several_answers(house: House, streamed: bool) -> None:
-    """There is no `n`: as many calls are made."""
-    response = await house.ask(asking("Hello", choice_count=3), house.call(strict=True), streamed=streamed)
-    assert [choice.index for choice in response.choices] == [0, 1, 2]
-    assert len(house.server.requests) == 3
-    assert response.usage.output_tokens == 15
-
-
 async def test_what_openais_callers_send_is_taken(house: House) -> None:
     """A request with all that callers of Chat Completions send is taken, and the rest is named."""
     request = asking(
@@ -298,63 +209,12 @@ async def test_what_openais_callers_send_is_taken(house: House) -> None:
     request.messages.insert(0, Message(role=content_pb2.ROLE_DEVELOPER, parts=[Part(text="Be kind.")]))
     request.messages.insert(2, Message(role=content_pb2.ROLE_SYSTEM, parts=[Part(text="Be brief.")]))
     request.messages.insert(3, Message(role=content_pb2.ROLE_ASSISTANT, parts=[Part(text="a"), Part(text="b")]))
-    call = house.call()
+    call = calling()
     assert texts_of(await house.ask(request, call)) == ["You said: there"]
     assert set(call.losses) == {Loss(name) for name in ("frequency_penalty", "seed", "stop", "logit_bias")}
     with pytest.raises(GatewayError) as caught:
-        await house.ask(request, house.call(strict=True))
+        await house.ask(request, calling(strict=True))
     assert caught.value.name == "UNSUPPORTED"
-
-
-@streamed_or_not
-@pytest.mark.parametrize(
-    ("word", "name", "status"),
-    [
-        ("limited", "RATE_LIMITED", 429),
-        ("poor", "QUOTA_EXCEEDED", 429),
-        ("long", "CONTEXT_LENGTH_EXCEEDED", 400),
-        ("proxy", "PROVIDER_UNAVAILABLE", 503),
-        ("fails", "PROVIDER_FAILED", 200),
-    ],
-)
-async def test_errors(house: House, word: str, name: str, status: int, streamed: bool) -> None:
-    """Errors have their reason, their status and how long to wait; a response that failed is one, too."""
-    with pytest.raises(GatewayError) as caught:
-        await house.ask(asking(word), streamed=streamed)
-    error = caught.value
-    assert (error.name, error.provider_status, error.provider) == (name, status, "responses")
-    assert (error.retry_after is not None) == (word == "limited")
-
-
-async def test_a_wrong_key_is_the_gateways_fault() -> None:
-    """That the gateway's key is refused says nothing of the caller's, nor of the key."""
-    async with ResponsesServer() as server:
-        provider = provider_of(server, key="sk-wrong")
-        gateway = Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits())
-        with pytest.raises(GatewayError) as caught:
-            await gateway.chat(asking("Hello"), Call("c", "grpc"))
-        await provider.close()
-    assert caught.value.name == "PROVIDER_UNAUTHENTICATED"
-    assert "sk-" not in caught.value.message
-
-
-@pytest.mark.parametrize(("word", "name"), [("errs", "PROVIDER_FAILED"), ("breaks", "PROVIDER_FAILED")])
-async def test_streams_that_fail(house: House, word: str, name: str) -> None:
-    """An error event, and a connection that breaks, end the stream with their error."""
-    with pytest.raises(GatewayError) as caught:
-        await house.ask(asking(word), streamed=True)
-    assert caught.value.name == name
-
-
-async def test_a_stream_that_ends_early_is_not_whole(house: House) -> None:
-    """A stream that ends in peace before its last event is an error all the same: no end is made up."""
-    kinds: list[str | None] = []
-    with pytest.raises(GatewayError) as caught:
-        async for event in house.events(asking("ends")):
-            kinds.append(event.WhichOneof("event"))  # noqa: PERF401
-    assert caught.value.name == "PROVIDER_FAILED"
-    assert "part_delta" in kinds
-    assert "choice_end" not in kinds
 
 
 async def test_another_target_answers_for_one_that_fails_at_once() -> None:
@@ -371,15 +231,6 @@ async def test_another_target_answers_for_one_that_fails_at_once() -> None:
         await first.close()
         await second.close()
     assert [attempt.model for attempt in call.attempts] == ["gpt-5.1", "gpt-4o"]
-
-
-async def test_a_caller_that_leaves_stops_the_server(house: House) -> None:
-    """Closing the stream closes the connection to the server at once."""
-    async with aclosing(house.events(asking("hangs"))) as events:
-        async for event in events:
-            if event.WhichOneof("event") == "part_start":
-                break
-    await house.server.abandoned.wait()
 
 
 async def test_models_are_listed(house: House) -> None:
@@ -403,8 +254,7 @@ async def test_openai_sends_each_model_where_it_is_served(streamed: bool) -> Non
     """The kind `openai` answers through Chat Completions, and through Responses what only that can."""
     async with ResponsesServer() as server:
         provider = provider_of(server, "openai")
-        gateway = Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits())
-        house = House(server, gateway, provider)
+        house = house_of(provider, server)
         assert texts_of(await house.ask(asking("Hello", model="gpt-4o"))) == ["From chat"]
         assert texts_of(await house.ask(asking("Hello", model="gpt-5-pro"), streamed=streamed)) == ["You said: Hello"]
         two = await house.ask(asking("Hello", model="gpt-5-pro", choice_count=2), streamed=streamed)
@@ -422,19 +272,18 @@ async def test_what_came_by_responses_is_asked_by_responses(kind: str, own: bool
     """Of a server that has both languages; what came otherwise goes by the model, where that is one of OpenAI's own."""
     async with ResponsesServer() as server:
         provider = provider_of(server, kind)
-        gateway = Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits())
-        house = House(server, gateway, provider)
+        house = house_of(provider, server)
         assert texts_of(await house.ask(asking("Hello"), Call("c", "responses"), streamed=streamed)) == [
             "You said: Hello"
         ]
         assert texts_of(await house.ask(asking("Hello"), Call("c", "openai"))) == ["From chat"]
         if own:
-            assert (await gateway.count_tokens(asking("Hello"), house.call())).input_tokens == 42
-            assert (await gateway.compact(asking("Hello"), house.call())).usage.input_tokens == 20
+            assert (await house.gateway.count_tokens(asking("Hello"), calling())).input_tokens == 42
+            assert (await house.gateway.compact(asking("Hello"), calling())).usage.input_tokens == 20
         else:
-            assert (await gateway.count_tokens(asking("Hello"), house.call())).estimated
+            assert (await house.gateway.count_tokens(asking("Hello"), calling())).estimated
             with pytest.raises(GatewayError, match="does not compact"):
-                await gateway.compact(asking("Hello"), house.call())
+                await house.gateway.compact(asking("Hello"), calling())
         await provider.close()
     paths = [received.path.removeprefix("/v1") for received in server.requests]
     more = ["/responses/input_tokens", "/responses/compact"] if own else []
