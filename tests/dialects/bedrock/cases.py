@@ -23,7 +23,6 @@ from trunkline.v1.content_pb2 import Message, Part, ToolCall, ToolResult
 CASES = [one for one in recordings() if one.id.startswith("bedrock/converse")]
 REQUESTS = [one for one in CASES if one.request is not None]
 ANSWERS = [one for one in CASES if one.status == 200 and not one.is_stream]
-ERRORS = [one for one in CASES if one.status != 200]
 
 BROKEN = {"bedrock/converse-stream/documented-throttling-mid-stream": "an exception within the stream"}
 """Streams that are no whole answer, and why."""

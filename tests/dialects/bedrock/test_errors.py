@@ -6,44 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from dialects.bedrock.cases import ERRORS, each
-from wire.recordings import Recording
 
 from trunkline.dialects import bedrock
-
-REASONS = {
-    "converse/openinference-should-handle-api-error-scenarios": "NOT_FOUND",
-    "converse/pydantic-ai-multimodal-tool-return-matrix-direct-uploaded-file-document-bedrock-nova-1": (
-        "INVALID_REQUEST"
-    ),
-    "converse/pydantic-ai-multimodal-tool-return-matrix-direct-uploaded-file-image-bedrock-claude-1": "UNSUPPORTED",
-    "converse/pydantic-ai-multimodal-tool-return-matrix-direct-uploaded-file-video-bedrock-nova-1": "INVALID_REQUEST",
-    "converse/pydantic-ai-multimodal-tool-return-matrix-tool-return-content-uploaded-file-document-1": (
-        "INVALID_REQUEST"
-    ),
-    "converse/pydantic-ai-multimodal-tool-return-matrix-tool-return-content-url-video-bedrock-clau-2": "UNSUPPORTED",
-    "converse/reported-429-throttling": "RATE_LIMITED",
-    "converse/ruby-llm-error-handling-with-bedrock-amazon-nova-2-lite-v1-0-raises-appropriate-a": (
-        "PROVIDER_UNAUTHENTICATED"
-    ),
-    "converse/ruby-llm-real-error-scenarios-bedrock-amazon-nova-2-lite-v1-0-handles-context-len": (
-        "CONTEXT_LENGTH_EXCEEDED"
-    ),
-    "converse-stream/pydantic-ai-bedrock-streaming-error": "NOT_FOUND",
-}  # fmt: skip
-"""What each recorded error is."""
-
-
-@each(ERRORS)
-def test_recorded_errors(recording: Recording) -> None:
-    """Every recorded error has its reason, its words and its status."""
-    error = bedrock.decode_error(recording.status, recording.headers, recording.body)
-    assert error.name == REASONS[recording.id.removeprefix("bedrock/")]
-    assert error.provider_status == recording.status
-    if error.name == "PROVIDER_UNAUTHENTICATED":
-        assert "token" not in error.message
-    else:
-        assert error.message == json.loads(recording.body)["message"]
 
 
 @pytest.mark.parametrize(
