@@ -6,20 +6,22 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
+from dialects.cohere.reading import canonical, request_of
 from wire.recordings import Recording, recordings
 
 from trunkline.call import Loss
-from trunkline.core.fold import fold
+from trunkline.core.fold import fold, unfold
 from trunkline.core.grammar import Grammar
 from trunkline.dialects import cohere, sse
 from trunkline.dialects.wire import Object, dumps, loads
 from trunkline.errors import GatewayError
-from trunkline.v1 import chat_pb2, content_pb2, errors_pb2
+from trunkline.v1 import chat_pb2, content_pb2
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
 
 OURS = [one for one in recordings() if one.id.startswith("cohere/v2-chat/")]
 STREAMS = [one for one in OURS if one.is_stream]
 ANSWERS = [one for one in OURS if one.status == 200 and not one.is_stream]
+ASKED = [one for one in OURS if one.request is not None and one.status != 422]
 
 by_id = partial(pytest.mark.parametrize, "recording", ids=lambda one: one.id)
 
@@ -102,18 +104,45 @@ def test_citations_stand_at_their_text() -> None:
         assert texts[0].text[first.start_index : first.end_index] == first.cited_text
 
 
-def test_errors() -> None:
-    """A conversation that is too long, and a field that Cohere does not know."""
-    reasons = {
-        one.status: cohere.decode_error(one.status, one.headers, one.body).reason for one in OURS if one.is_error
-    }
+@by_id(argvalues=ASKED)
+def test_a_recorded_request_is_written_as_it_was(recording: Recording) -> None:
+    """What real clients ask is asked in the same words, and nothing of it is lost."""
+    wire = loads(recording.request or b"")
+    losses: list[Loss] = []
+    written = loads(dumps(cohere.encode_request(request_of(wire), losses)))
 
-    assert reasons == {
-        400: errors_pb2.ERROR_REASON_CONTEXT_LENGTH_EXCEEDED,
-        422: errors_pb2.ERROR_REASON_INVALID_REQUEST,
-    }
-    with pytest.raises(GatewayError):
-        cohere.StreamDecoder().feed(b'{"type":"message-end","delta":{"finish_reason":"ERROR","error":"overloaded"}}')
+    assert written == canonical(wire)
+    assert losses == []
+
+
+@by_id(argvalues=ANSWERS)
+def test_an_answer_goes_back_as_it_was_said(recording: Recording) -> None:
+    """Texts, thoughts, plans and calls, where the conversation goes on."""
+    wire = loads(recording.body)
+    said = {key: value for key, value in wire["message"].items() if key != "citations" and value}
+    answer = cohere.decode_response(Object(loads(recording.body), lenient=True))
+    request = ChatRequest(messages=[answer.choices[0].message])
+    [written] = loads(dumps(cohere.encode_request(request, [])))["messages"]
+
+    assert written == canonical({"messages": [said]})["messages"][0]
+
+
+@by_id(argvalues=ANSWERS)
+def test_an_answer_is_what_its_events_build(recording: Recording) -> None:
+    """Taken apart and put together again it is the same."""
+    answer = cohere.decode_response(Object(loads(recording.body), lenient=True))
+    events = list(unfold(answer))
+    check(events)
+
+    assert fold(events) == answer
+
+
+def test_an_error_within_a_stream() -> None:
+    """Whatever form it has, it is one."""
+    for error in ('"overloaded"', '{"message":"overloaded"}'):
+        with pytest.raises(GatewayError, match="overloaded"):
+            event = f'{{"type":"message-end","delta":{{"finish_reason":"ERROR","error":{error}}}}}'
+            cohere.StreamDecoder().feed(event.encode())
 
 
 def test_a_request() -> None:
