@@ -64,6 +64,26 @@ class ChatRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class ExtrasEntry(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -98,6 +118,8 @@ class ChatRequest(_message.Message):
     TOP_LOGPROBS_FIELD_NUMBER: _builtins.int
     SERVICE_TIER_FIELD_NUMBER: _builtins.int
     COMPLETION_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    PLUGINS_FIELD_NUMBER: _builtins.int
     ROUTING_FIELD_NUMBER: _builtins.int
     EXTRAS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
@@ -151,6 +173,16 @@ class ChatRequest(_message.Message):
         """Texts to go on with, in place of a conversation."""
 
     @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the caller notes about the call: for records and rules, and for
+        providers that keep such notes.
+        """
+
+    @_builtins.property
+    def plugins(self) -> _containers.RepeatedCompositeFieldContainer[Global___Plugin]:
+        """What the gateway itself does to the request and to the answer."""
+
+    @_builtins.property
     def routing(self) -> Global___Routing:
         """Which models and providers may answer. For the gateway alone."""
 
@@ -181,12 +213,14 @@ class ChatRequest(_message.Message):
         top_logprobs: _builtins.int | None = ...,
         service_tier: _builtins.str = ...,
         completion: Global___TextCompletion | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        plugins: _abc.Iterable[Global___Plugin] | None = ...,
         routing: Global___Routing | None = ...,
         extras: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_choice_count", b"_choice_count", "_max_output_tokens", b"_max_output_tokens", "_parallel_tool_calls", b"_parallel_tool_calls", "_top_logprobs", b"_top_logprobs", "choice_count", b"choice_count", "completion", b"completion", "max_output_tokens", b"max_output_tokens", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "response_format", b"response_format", "routing", b"routing", "sampling", b"sampling", "tool_choice", b"tool_choice", "top_logprobs", b"top_logprobs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_choice_count", b"_choice_count", "_max_output_tokens", b"_max_output_tokens", "_parallel_tool_calls", b"_parallel_tool_calls", "_top_logprobs", b"_top_logprobs", "choice_count", b"choice_count", "completion", b"completion", "extras", b"extras", "max_output_tokens", b"max_output_tokens", "messages", b"messages", "model", b"model", "parallel_tool_calls", b"parallel_tool_calls", "reasoning", b"reasoning", "response_format", b"response_format", "routing", b"routing", "sampling", b"sampling", "service_tier", b"service_tier", "stop_sequences", b"stop_sequences", "tool_choice", b"tool_choice", "tools", b"tools", "top_logprobs", b"top_logprobs", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_choice_count", b"_choice_count", "_max_output_tokens", b"_max_output_tokens", "_parallel_tool_calls", b"_parallel_tool_calls", "_top_logprobs", b"_top_logprobs", "choice_count", b"choice_count", "completion", b"completion", "extras", b"extras", "max_output_tokens", b"max_output_tokens", "messages", b"messages", "metadata", b"metadata", "model", b"model", "parallel_tool_calls", b"parallel_tool_calls", "plugins", b"plugins", "reasoning", b"reasoning", "response_format", b"response_format", "routing", b"routing", "sampling", b"sampling", "service_tier", b"service_tier", "stop_sequences", b"stop_sequences", "tool_choice", b"tool_choice", "tools", b"tools", "top_logprobs", b"top_logprobs", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__choice_count: _TypeAlias = _typing.Literal["choice_count"]  # noqa: Y015
     _WhichOneofArgType__choice_count: _TypeAlias = _typing.Literal["_choice_count", b"_choice_count"]  # noqa: Y015
@@ -206,6 +240,40 @@ class ChatRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__top_logprobs) -> _WhichOneofReturnType__top_logprobs | None: ...
 
 Global___ChatRequest: _TypeAlias = ChatRequest  # noqa: Y015
+
+@_typing.final
+class Plugin(_message.Message):
+    """Something that the gateway itself does to a request and to its answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ENABLED_FIELD_NUMBER: _builtins.int
+    OPTIONS_JSON_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The name: `web`, `file-parser`, `response-healing`, `context-compression`, or
+    another that is configured.
+    """
+    enabled: _builtins.bool
+    """Whether it is at work. True where unset."""
+    options_json: _builtins.str
+    """Its options, the text of a JSON object."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        enabled: _builtins.bool | None = ...,
+        options_json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "id", b"id", "options_json", b"options_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+Global___Plugin: _TypeAlias = Plugin  # noqa: Y015
 
 @_typing.final
 class TextCompletion(_message.Message):
@@ -283,11 +351,36 @@ class Routing(_message.Message):
     IGNORED_PROVIDERS_FIELD_NUMBER: _builtins.int
     FALLBACKS_FIELD_NUMBER: _builtins.int
     REQUIRE_PARAMETERS_FIELD_NUMBER: _builtins.int
+    SORT_FIELD_NUMBER: _builtins.int
+    MAX_PRICE_FIELD_NUMBER: _builtins.int
+    DATA_COLLECTION_FIELD_NUMBER: _builtins.int
+    ZERO_DATA_RETENTION_FIELD_NUMBER: _builtins.int
+    QUANTIZATIONS_FIELD_NUMBER: _builtins.int
+    PREFERRED_MIN_THROUGHPUT_FIELD_NUMBER: _builtins.int
+    PREFERRED_MAX_LATENCY_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    DISTILLABLE_TEXT_FIELD_NUMBER: _builtins.int
     fallbacks: _builtins.bool
     """Whether another may be tried when one fails. True where unset."""
     require_parameters: _builtins.bool
     """Whether to refuse the request where a target cannot take all of it, rather
     than leave out what it cannot take and say so. False where unset.
+    """
+    data_collection: _builtins.str
+    """Whether a provider that keeps what it is sent, or trains on it, may answer:
+    `allow` or `deny`. `allow` where empty.
+    """
+    zero_data_retention: _builtins.bool
+    """Whether only providers that keep nothing of what they are sent may answer.
+    False where unset.
+    """
+    session_id: _builtins.str
+    """What names the conversation, so that its calls stay at the provider whose
+    prompt cache holds it. Found in the conversation itself where empty.
+    """
+    distillable_text: _builtins.bool
+    """Whether only models may answer whose author allows others to learn from
+    their answers. False where unset.
     """
     @_builtins.property
     def fallback_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -305,6 +398,30 @@ class Routing(_message.Message):
     def ignored_providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The providers never to try."""
 
+    @_builtins.property
+    def sort(self) -> Global___RoutingSort:
+        """How the targets are put in order. As the route says where unset."""
+
+    @_builtins.property
+    def max_price(self) -> Global___MaxPrice:
+        """The most that the answer may cost. Targets above it, and targets whose price
+        is not known, are not tried.
+        """
+
+    @_builtins.property
+    def quantizations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The only forms of the model's weights that may answer, such as `fp8` or
+        `bf16`; `unknown` where the provider does not tell. Any where empty.
+        """
+
+    @_builtins.property
+    def preferred_min_throughput(self) -> Global___Percentiles:
+        """Targets that write fewer tokens in a second are tried last."""
+
+    @_builtins.property
+    def preferred_max_latency(self) -> Global___Percentiles:
+        """Targets that take longer to their first token, in seconds, are tried last."""
+
     def __init__(
         self,
         *,
@@ -314,21 +431,177 @@ class Routing(_message.Message):
         ignored_providers: _abc.Iterable[_builtins.str] | None = ...,
         fallbacks: _builtins.bool | None = ...,
         require_parameters: _builtins.bool | None = ...,
+        sort: Global___RoutingSort | None = ...,
+        max_price: Global___MaxPrice | None = ...,
+        data_collection: _builtins.str = ...,
+        zero_data_retention: _builtins.bool | None = ...,
+        quantizations: _abc.Iterable[_builtins.str] | None = ...,
+        preferred_min_throughput: Global___Percentiles | None = ...,
+        preferred_max_latency: Global___Percentiles | None = ...,
+        session_id: _builtins.str = ...,
+        distillable_text: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fallbacks", b"_fallbacks", "_require_parameters", b"_require_parameters", "fallbacks", b"fallbacks", "require_parameters", b"require_parameters"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distillable_text", b"_distillable_text", "_fallbacks", b"_fallbacks", "_require_parameters", b"_require_parameters", "_zero_data_retention", b"_zero_data_retention", "distillable_text", b"distillable_text", "fallbacks", b"fallbacks", "max_price", b"max_price", "preferred_max_latency", b"preferred_max_latency", "preferred_min_throughput", b"preferred_min_throughput", "require_parameters", b"require_parameters", "sort", b"sort", "zero_data_retention", b"zero_data_retention"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fallbacks", b"_fallbacks", "_require_parameters", b"_require_parameters", "allowed_providers", b"allowed_providers", "fallback_models", b"fallback_models", "fallbacks", b"fallbacks", "ignored_providers", b"ignored_providers", "provider_order", b"provider_order", "require_parameters", b"require_parameters"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distillable_text", b"_distillable_text", "_fallbacks", b"_fallbacks", "_require_parameters", b"_require_parameters", "_zero_data_retention", b"_zero_data_retention", "allowed_providers", b"allowed_providers", "data_collection", b"data_collection", "distillable_text", b"distillable_text", "fallback_models", b"fallback_models", "fallbacks", b"fallbacks", "ignored_providers", b"ignored_providers", "max_price", b"max_price", "preferred_max_latency", b"preferred_max_latency", "preferred_min_throughput", b"preferred_min_throughput", "provider_order", b"provider_order", "quantizations", b"quantizations", "require_parameters", b"require_parameters", "session_id", b"session_id", "sort", b"sort", "zero_data_retention", b"zero_data_retention"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__distillable_text: _TypeAlias = _typing.Literal["distillable_text"]  # noqa: Y015
+    _WhichOneofArgType__distillable_text: _TypeAlias = _typing.Literal["_distillable_text", b"_distillable_text"]  # noqa: Y015
     _WhichOneofReturnType__fallbacks: _TypeAlias = _typing.Literal["fallbacks"]  # noqa: Y015
     _WhichOneofArgType__fallbacks: _TypeAlias = _typing.Literal["_fallbacks", b"_fallbacks"]  # noqa: Y015
     _WhichOneofReturnType__require_parameters: _TypeAlias = _typing.Literal["require_parameters"]  # noqa: Y015
     _WhichOneofArgType__require_parameters: _TypeAlias = _typing.Literal["_require_parameters", b"_require_parameters"]  # noqa: Y015
+    _WhichOneofReturnType__zero_data_retention: _TypeAlias = _typing.Literal["zero_data_retention"]  # noqa: Y015
+    _WhichOneofArgType__zero_data_retention: _TypeAlias = _typing.Literal["_zero_data_retention", b"_zero_data_retention"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distillable_text) -> _WhichOneofReturnType__distillable_text | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fallbacks) -> _WhichOneofReturnType__fallbacks | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__require_parameters) -> _WhichOneofReturnType__require_parameters | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__zero_data_retention) -> _WhichOneofReturnType__zero_data_retention | None: ...
 
 Global___Routing: _TypeAlias = Routing  # noqa: Y015
+
+@_typing.final
+class RoutingSort(_message.Message):
+    """How targets are put in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BY_FIELD_NUMBER: _builtins.int
+    ACROSS_MODELS_FIELD_NUMBER: _builtins.int
+    by: _builtins.str
+    """What comes first: `price`, `latency`, `throughput`, `least_busy`, `quality`,
+    or a mode that weighs them, such as `balance`. The route's own order where
+    empty.
+    """
+    across_models: _builtins.bool
+    """Whether the targets of all models are put in one order, instead of those of
+    the first model before those of the next.
+    """
+    def __init__(
+        self,
+        *,
+        by: _builtins.str = ...,
+        across_models: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["across_models", b"across_models", "by", b"by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoutingSort: _TypeAlias = RoutingSort  # noqa: Y015
+
+@_typing.final
+class MaxPrice(_message.Message):
+    """The most that an answer may cost, in US dollars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    COMPLETION_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    AUDIO_FIELD_NUMBER: _builtins.int
+    prompt: _builtins.float
+    """For a million tokens that the model reads."""
+    completion: _builtins.float
+    """For a million tokens that the model writes."""
+    request: _builtins.float
+    """For the request itself."""
+    image: _builtins.float
+    """For an image."""
+    audio: _builtins.float
+    """For a million tokens of sound."""
+    def __init__(
+        self,
+        *,
+        prompt: _builtins.float | None = ...,
+        completion: _builtins.float | None = ...,
+        request: _builtins.float | None = ...,
+        image: _builtins.float | None = ...,
+        audio: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_audio", b"_audio", "_completion", b"_completion", "_image", b"_image", "_prompt", b"_prompt", "_request", b"_request", "audio", b"audio", "completion", b"completion", "image", b"image", "prompt", b"prompt", "request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audio", b"_audio", "_completion", b"_completion", "_image", b"_image", "_prompt", b"_prompt", "_request", b"_request", "audio", b"audio", "completion", b"completion", "image", b"image", "prompt", b"prompt", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__audio: _TypeAlias = _typing.Literal["audio"]  # noqa: Y015
+    _WhichOneofArgType__audio: _TypeAlias = _typing.Literal["_audio", b"_audio"]  # noqa: Y015
+    _WhichOneofReturnType__completion: _TypeAlias = _typing.Literal["completion"]  # noqa: Y015
+    _WhichOneofArgType__completion: _TypeAlias = _typing.Literal["_completion", b"_completion"]  # noqa: Y015
+    _WhichOneofReturnType__image: _TypeAlias = _typing.Literal["image"]  # noqa: Y015
+    _WhichOneofArgType__image: _TypeAlias = _typing.Literal["_image", b"_image"]  # noqa: Y015
+    _WhichOneofReturnType__prompt: _TypeAlias = _typing.Literal["prompt"]  # noqa: Y015
+    _WhichOneofArgType__prompt: _TypeAlias = _typing.Literal["_prompt", b"_prompt"]  # noqa: Y015
+    _WhichOneofReturnType__request: _TypeAlias = _typing.Literal["request"]  # noqa: Y015
+    _WhichOneofArgType__request: _TypeAlias = _typing.Literal["_request", b"_request"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__audio) -> _WhichOneofReturnType__audio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__completion) -> _WhichOneofReturnType__completion | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__image) -> _WhichOneofReturnType__image | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prompt) -> _WhichOneofReturnType__prompt | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__request) -> _WhichOneofReturnType__request | None: ...
+
+Global___MaxPrice: _TypeAlias = MaxPrice  # noqa: Y015
+
+@_typing.final
+class Percentiles(_message.Message):
+    """Bounds for shares of the calls of the last minutes. Those that are set must all
+    hold.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    P50_FIELD_NUMBER: _builtins.int
+    P75_FIELD_NUMBER: _builtins.int
+    P90_FIELD_NUMBER: _builtins.int
+    P99_FIELD_NUMBER: _builtins.int
+    p50: _builtins.float
+    """For half of the calls."""
+    p75: _builtins.float
+    """For three of four."""
+    p90: _builtins.float
+    """For nine of ten."""
+    p99: _builtins.float
+    """For ninety-nine of a hundred."""
+    def __init__(
+        self,
+        *,
+        p50: _builtins.float | None = ...,
+        p75: _builtins.float | None = ...,
+        p90: _builtins.float | None = ...,
+        p99: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_p50", b"_p50", "_p75", b"_p75", "_p90", b"_p90", "_p99", b"_p99", "p50", b"p50", "p75", b"p75", "p90", b"p90", "p99", b"p99"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_p50", b"_p50", "_p75", b"_p75", "_p90", b"_p90", "_p99", b"_p99", "p50", b"p50", "p75", b"p75", "p90", b"p90", "p99", b"p99"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__p50: _TypeAlias = _typing.Literal["p50"]  # noqa: Y015
+    _WhichOneofArgType__p50: _TypeAlias = _typing.Literal["_p50", b"_p50"]  # noqa: Y015
+    _WhichOneofReturnType__p75: _TypeAlias = _typing.Literal["p75"]  # noqa: Y015
+    _WhichOneofArgType__p75: _TypeAlias = _typing.Literal["_p75", b"_p75"]  # noqa: Y015
+    _WhichOneofReturnType__p90: _TypeAlias = _typing.Literal["p90"]  # noqa: Y015
+    _WhichOneofArgType__p90: _TypeAlias = _typing.Literal["_p90", b"_p90"]  # noqa: Y015
+    _WhichOneofReturnType__p99: _TypeAlias = _typing.Literal["p99"]  # noqa: Y015
+    _WhichOneofArgType__p99: _TypeAlias = _typing.Literal["_p99", b"_p99"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p50) -> _WhichOneofReturnType__p50 | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p75) -> _WhichOneofReturnType__p75 | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p90) -> _WhichOneofReturnType__p90 | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p99) -> _WhichOneofReturnType__p99 | None: ...
+
+Global___Percentiles: _TypeAlias = Percentiles  # noqa: Y015
 
 @_typing.final
 class Sampling(_message.Message):
