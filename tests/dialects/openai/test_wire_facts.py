@@ -53,11 +53,40 @@ def test_a_total_that_counts_more_is_kept() -> None:
     assert openai.encode_response(answer)["usage"]["total_tokens"] == 100
 
 
-@pytest.mark.parametrize("name", ["prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens"])
+@pytest.mark.parametrize(
+    "name", ["prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens"]
+)
 def test_cached_tokens_go_by_many_names(name: str) -> None:
-    """DeepSeek, Moonshot, Mistral."""
+    """DeepSeek, Moonshot, Mistral, proxies in front of Claude; and on to the client, who may look for any of two."""
     usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10, name: 8}
-    assert response(usage=usage).usage.cached_input_tokens == 8
+    answer = response(usage=usage)
+    assert answer.usage.cached_input_tokens == 8
+    written = openai.encode_response(answer)["usage"]
+    assert written["prompt_tokens_details"] == {"cached_tokens": 8}
+    assert (written["prompt_cache_hit_tokens"], written["prompt_cache_miss_tokens"]) == (8, 1)
+    assert response(usage=written).usage == answer.usage
+
+
+def test_tokens_that_were_written_to_a_cache_go_by_two_names() -> None:
+    """OpenRouter's, and that of proxies in front of Claude."""
+    counts = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
+    for more in ({"prompt_tokens_details": {"cache_write_tokens": 7}}, {"cache_creation_input_tokens": 7}):
+        answer = response(usage={**counts, **more})
+        assert answer.usage.cache_write_input_tokens == 7
+        assert openai.encode_response(answer)["usage"]["prompt_tokens_details"]["cache_write_tokens"] == 7
+
+
+@pytest.mark.parametrize("name", ["stop_reason", "matched_stop"])
+def test_the_stop_sequence_that_was_met(name: str) -> None:
+    """vLLM and SGLang tell it, or the number of a token, or nothing; and so is the client told, whoever told it."""
+    for told, met in (("END", "END"), (128009, ""), ("stop", ""), (None, "")):
+        for answer in (
+            response(choice={name: told}),
+            streamed({"id": "r", "choices": [{"index": 0, "delta": {"content": "Hi"}, **STOP, name: told}]}),
+        ):
+            assert answer.choices[0].finish.stop_sequence == met
+            written = openai.encode_response(answer)["choices"][0]
+            assert written.get("stop_reason" if met else name) == told
 
 
 def test_usage_comes_anywhere_and_counts_once() -> None:

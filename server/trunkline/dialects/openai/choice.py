@@ -49,6 +49,7 @@ class Choice:
     def __init__(self, index: int, response_id: str) -> None:
         self.finish: str | None = None
         self.native: str | None = None
+        self.met = ""
         self.extras: dict[str, Json] = {}
         self._index = index
         self._response_id = response_id
@@ -116,7 +117,7 @@ class Choice:
         if self._audio is not None:
             self._message_extras["audio"] = self._audio.whole()
         end = ChoiceEnd(choice=self._index)
-        end.finish.CopyFrom(decode_finish(self.finish or "", native=self.native, calls=bool(self._calls)))
+        end.finish.CopyFrom(decode_finish(self.finish or "", native=self.native, calls=bool(self._calls), met=self.met))
         if self.extras:
             end.extras[DIALECT] = text_of(self.extras)
         for dialect, text in self._foreign.items():

@@ -7,6 +7,7 @@ from typing import Final
 from trunkline.dialects.openai.choice import Choice
 from trunkline.dialects.openai.content import DIALECT
 from trunkline.dialects.openai.errors import decode_error
+from trunkline.dialects.openai.finish import take_stop_sequence
 from trunkline.dialects.openai.merge import merge_rest
 from trunkline.dialects.openai.response import decode_head, failed_choice
 from trunkline.dialects.openai.usage import decode_usage
@@ -156,6 +157,7 @@ class StreamDecoder:
             raise failed_choice(wire)
         if finish:
             choice.finish, choice.native = finish, native
+            choice.met = take_stop_sequence(wire)
         rest = wire.rest()
         if rest:
             merge_rest(choice.extras, {key: value for key, value in rest.items() if value is not None})

@@ -7,7 +7,7 @@ from typing import Final
 from trunkline.dialects.openai.calls import encode_answered_call, encode_function
 from trunkline.dialects.openai.content import DIALECT, encode_opaque, encode_references
 from trunkline.dialects.openai.extra_content import put_block, put_foreign
-from trunkline.dialects.openai.finish import encode_finish
+from trunkline.dialects.openai.finish import put_finish
 from trunkline.dialects.openai.logprobs import encode_logprobs
 from trunkline.dialects.openai.media import encode_media
 from trunkline.dialects.openai.reasoning import encode_details
@@ -207,10 +207,8 @@ class StreamEncoder:
         delta: dict[str, Json] = {}
         put_foreign(delta, end.message_extras)
         restore(delta, end.message_extras, DIALECT)
-        word, native = encode_finish(end.finish)
-        wire: dict[str, Json] = {"index": end.choice, "delta": delta, "finish_reason": word}
-        if native is not None:
-            wire["native_finish_reason"] = native
+        wire: dict[str, Json] = {"index": end.choice, "delta": delta}
+        put_finish(end.finish, wire)
         restore(wire, end.extras, DIALECT)
         chunks.append(self._chunk(wire))
         return chunks

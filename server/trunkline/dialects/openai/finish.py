@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline.dialects.wire import Json, Object
 from trunkline.v1 import chat_pb2
 from trunkline.v1.chat_pb2 import Finish, FinishReason
 
@@ -30,16 +31,40 @@ _WORDS: Final[dict[int, str]] = {
     chat_pb2.FINISH_REASON_CONTENT_FILTER: "content_filter",
 }
 
+_MET: Final = ("stop_reason", "matched_stop")
 
-def decode_finish(word: str, *, native: str | None = None, calls: bool) -> Finish:
+
+def decode_finish(word: str, *, native: str | None = None, calls: bool, met: str = "") -> Finish:
     """Read the finish reason of a whole answer, empty where its server gives none.
 
-    `calls` tells whether the answer calls tools, for servers that say `stop` all the same.
+    `met` is the stop sequence that was met; `calls` tells whether the answer calls tools, for servers that say `stop`
+    all the same.
     """
     reason = _REASONS.get(word, chat_pb2.FINISH_REASON_OTHER)
     if calls and reason == chat_pb2.FINISH_REASON_STOP:
         reason = chat_pb2.FINISH_REASON_TOOL_CALLS
-    return Finish(reason=reason, native_reason=word if native is None else native)
+    return Finish(reason=reason, native_reason=word if native is None else native, stop_sequence=met)
+
+
+def take_stop_sequence(wire: Object) -> str:
+    """The stop sequence that a choice met, empty where its server does not tell: vLLM does by `stop_reason`, SGLang by
+    `matched_stop`. Where these hold the number of a token, or repeat the finish reason, they stay."""
+    for key in _MET:
+        word = wire.fields.get(key)
+        if type(word) is str and word not in _REASONS:
+            del wire.fields[key]
+            return word
+    return ""
+
+
+def put_finish(finish: Finish, wire: dict[str, Json]) -> None:
+    """Write into a choice why it ended, and which stop sequence it met, in vLLM's word: OpenAI has none."""
+    word, native = encode_finish(finish)
+    wire["finish_reason"] = word
+    if native is not None:
+        wire["native_finish_reason"] = native
+    if finish.stop_sequence:
+        wire[_MET[0]] = finish.stop_sequence
 
 
 def encode_finish(finish: Finish) -> tuple[str, str | None]:

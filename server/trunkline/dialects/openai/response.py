@@ -8,7 +8,7 @@ from trunkline.dialects.openai.calls import encode_answered_call, encode_functio
 from trunkline.dialects.openai.content import DIALECT, decode_part, encode_opaque, encode_references
 from trunkline.dialects.openai.errors import decode_error
 from trunkline.dialects.openai.extra_content import put_block, put_foreign
-from trunkline.dialects.openai.finish import decode_finish, encode_finish
+from trunkline.dialects.openai.finish import decode_finish, put_finish, take_stop_sequence
 from trunkline.dialects.openai.logprobs import decode_logprobs, encode_logprobs
 from trunkline.dialects.openai.media import encode_media
 from trunkline.dialects.openai.message import decode_assistant
@@ -62,7 +62,7 @@ def _decode_choice(wire: Object, choice: Choice, position: int, response_id: str
     if word == "error":
         raise failed_choice(wire)
     calls = any(part.WhichOneof("kind") == "tool_call" for part in choice.message.parts)
-    choice.finish.CopyFrom(decode_finish(word or "", native=native, calls=calls))
+    choice.finish.CopyFrom(decode_finish(word or "", native=native, calls=calls, met=take_stop_sequence(wire)))
     wire.keep(choice.extras, DIALECT)
 
 
@@ -136,15 +136,12 @@ def encode_response(response: ChatResponse) -> dict[str, Json]:
 
 
 def _encode_choice(choice: Choice) -> dict[str, Json]:
-    word, native = encode_finish(choice.finish)
     wire: dict[str, Json] = {
         "index": choice.index,
         "message": _encode_answer(choice.message),
         "logprobs": _encode_choice_logprobs(choice.message),
-        "finish_reason": word,
     }
-    if native is not None:
-        wire["native_finish_reason"] = native
+    put_finish(choice.finish, wire)
     restore(wire, choice.extras, DIALECT)
     return wire
 

@@ -8,8 +8,15 @@ from trunkline.v1.chat_pb2 import Usage
 
 _MOST = 2**31 - 1
 
-_CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens")
-"""What DeepSeek, Moonshot and Mistral call the cached tokens. They stay in the object, for who looks for them there."""
+_HIT, _MISSED = "prompt_cache_hit_tokens", "prompt_cache_miss_tokens"
+"""What DeepSeek calls the tokens that were read from its cache, and the others."""
+
+_CACHED = (_HIT, "cached_tokens", "num_cached_tokens", "cache_read_input_tokens")
+"""What DeepSeek, Moonshot, Mistral and proxies in front of Claude call the cached tokens. They stay in the object, for
+who looks for them there."""
+
+_WRITTEN = "cache_creation_input_tokens"
+"""What proxies in front of Claude call the tokens that were written to the cache. It stays, too."""
 
 
 def decode_usage(wire: Object) -> Usage:
@@ -27,6 +34,10 @@ def decode_usage(wire: Object) -> Usage:
         count = wire.fields.get(name)
         if type(count) is int and 0 <= count <= (prompt or 0):
             cached = count
+    if written is None:
+        count = wire.fields.get(_WRITTEN)
+        if type(count) is int and 0 <= count <= (prompt or 0):
+            written = count
     read, wrote, thought = prompt or 0, completion or 0, reasoning or 0
     if thought and (total == read + wrote + thought or wrote < thought) and wrote + thought <= _MOST:
         # xAI, and Gemini behind Vercel's gateway, count reasoning beside `completion_tokens`; every other within it.
@@ -34,6 +45,8 @@ def decode_usage(wire: Object) -> Usage:
     elif total is not None and total != read + wrote:
         # Gemini and Mistral count what they tell nowhere else.
         wire.fields["total_tokens"] = total
+    if cached is not None and (wire.fields.get(_HIT), wire.fields.get(_MISSED)) == (cached, read - cached):
+        del wire.fields[_HIT], wire.fields[_MISSED]
     if prompt is not None and cached is not None and prompt < cached <= _MOST - prompt:
         # Grok at Azure counts the cached tokens beside `prompt_tokens`; every other within it.
         prompt += cached
@@ -52,7 +65,8 @@ def decode_usage(wire: Object) -> Usage:
 
 
 def encode_usage(usage: Usage) -> dict[str, Json]:
-    """Write a `usage` object. A count that is not known is zero where OpenAI's clients need a number."""
+    """Write a `usage` object. A count that is not known is zero where OpenAI's clients need a number. What was
+    read from a cache is told in OpenAI's words and in DeepSeek's."""
     wire: dict[str, Json] = {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
@@ -64,6 +78,9 @@ def encode_usage(usage: Usage) -> dict[str, Json]:
         inputs["cache_write_tokens"] = usage.cache_write_input_tokens
     if inputs:
         wire["prompt_tokens_details"] = inputs
+    if usage.HasField("cached_input_tokens") and usage.cached_input_tokens <= usage.input_tokens:
+        wire[_HIT] = usage.cached_input_tokens
+        wire[_MISSED] = usage.input_tokens - usage.cached_input_tokens
     if usage.HasField("reasoning_output_tokens"):
         wire["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_output_tokens}
     restore(wire, usage.extras, DIALECT)
