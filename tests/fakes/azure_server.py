@@ -1,10 +1,12 @@
-"""A fake resource of Azure on loopback, with both of its APIs, which refuses what Azure refuses; see `chat_server`."""
+"""A fake resource of Azure on loopback, with its APIs, which refuses what Azure refuses; see `chat_server`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from aiohttp import web
+from fakes import responses_server
 from fakes.chat_server import ChatServer, Json, Received, RefusedError, Said
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from typing_extensions import get_type_hints
@@ -13,6 +15,9 @@ KEY = "azure-fake"
 TOKEN = "entra-token"
 DEPLOYMENTS = ("house-gpt", "house mini")
 OLDEST = "2024-10-21"
+
+_DEPLOYED = "gpt-5.1"
+"""What is deployed, as Responses name it."""
 
 _FIELDS = frozenset(get_type_hints(CompletionCreateParamsStreaming))
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
@@ -40,6 +45,10 @@ class AzureServer(ChatServer):
         """A chunk with an error."""
         return {"error": {"message": "The server had an error.", "type": "server_error", "code": None}}
 
+    def route(self, router: web.UrlDispatcher) -> None:
+        super().route(router)
+        router.add_post("/openai/v1/responses", self._responses)
+
     def authorize(self, received: Received) -> None:
         token = received.headers.get("authorization", "").removeprefix("Bearer ")
         if received.headers.get("api-key") == KEY or token in {*self.tokens, KEY}:
@@ -48,17 +57,7 @@ class AzureServer(ChatServer):
         raise RefusedError(401, {"error": {"code": "401", "message": words}})
 
     def check(self, received: Received) -> None:
-        path, _, query = received.path.partition("?")
-        dated = "/deployments/" in path
-        version = query.removeprefix("api-version=")
-        if dated and not (_DATE.fullmatch(version) and version >= OLDEST):
-            raise RefusedError(404, {"error": {"code": "404", "message": "Resource not found"}})
-        if not dated and version not in ("", "preview", "latest"):
-            raise RefusedError(400, {"error": {"code": "BadRequest", "message": "API version not supported"}})
-        name = path.split("/")[3].replace("%20", " ") if dated else received.body["model"]
-        if name not in DEPLOYMENTS:
-            words = "The API deployment for this resource does not exist."
-            raise RefusedError(404, {"error": {"code": "DeploymentNotFound", "message": words}})
+        _check_place(received)
         for key in received.body:
             if key not in _FIELDS:
                 raise _refused(f"Unrecognized request argument supplied: {key}", param=key)
@@ -99,6 +98,33 @@ class AzureServer(ChatServer):
     def prelude(self) -> Iterator[Json]:
         """What Azure found in the prompt, before anything is known of the answer."""
         yield {"choices": [], "created": 0, "id": "", "model": "", "object": "", "prompt_filter_results": _PROMPT}
+
+    async def _responses(self, request: web.Request) -> web.StreamResponse:
+        """OpenAI's Responses, of the API whose paths have no deployments."""
+        received = self.receive(request, await request.json())
+        try:
+            self.authorize(received)
+            _check_place(received)
+            self.refuse(responses_server.last_text(received.body))
+        except RefusedError as error:
+            return web.json_response(error.body, status=error.status, headers=error.headers)
+        body = {**received.body, "model": _DEPLOYED}
+        return await responses_server.answer(request, body, f"req_{len(self.requests)}", self.abandoned)
+
+
+def _check_place(received: Received) -> None:
+    """Raise `RefusedError` where there is no such API, or no such deployment."""
+    path, _, query = received.path.partition("?")
+    dated = "/deployments/" in path
+    version = query.removeprefix("api-version=")
+    if dated and not (_DATE.fullmatch(version) and version >= OLDEST):
+        raise RefusedError(404, {"error": {"code": "404", "message": "Resource not found"}})
+    if not dated and version not in ("", "preview", "latest"):
+        raise RefusedError(400, {"error": {"code": "BadRequest", "message": "API version not supported"}})
+    name = path.split("/")[3].replace("%20", " ") if dated else received.body["model"]
+    if name not in DEPLOYMENTS:
+        words = "The API deployment for this resource does not exist."
+        raise RefusedError(404, {"error": {"code": "DeploymentNotFound", "message": words}})
 
 
 def _refused(message: str, code: str | None = None, param: str | None = None) -> RefusedError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class BedrockServer:
 
     def __init__(self, tls: SSLContext | None = None) -> None:
         self.requests: list[Received] = []
+        self.abandoned = asyncio.Event()
+        """Set when a client leaves a stream."""
         self._tls = tls
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -112,6 +115,14 @@ class BedrockServer:
                 error = {"message": "The system encountered an unexpected error.", "originalStatusCode": 503}
                 await response.write(frame("modelStreamErrorException", error, exception=True))
                 break
+            if word == "hangs" and number == 2:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.abandoned.set()
+            if word == "breaks" and number == 3 and request.transport is not None:
+                request.transport.abort()
+                return response
             # Bedrock hides the size of its events.
             await response.write(frame(kind, {**event, "p": "abcdefghijklm"[: number % 13]}))
         return response

@@ -141,11 +141,15 @@ class ChatServer(ABC):
         """The chunks before the first."""
         yield from ()
 
+    def route(self, router: web.UrlDispatcher) -> None:
+        """Say what answers at which path."""
+        for path in self.paths:
+            router.add_post(path, self._chat)
+            router.add_get(path.replace("chat/completions", "models"), self._models)
+
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=1 << 25)
-        for path in self.paths:
-            app.router.add_post(path, self._chat)
-            app.router.add_get(path.replace("chat/completions", "models"), self._models)
+        self.route(app.router)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -157,7 +161,7 @@ class ChatServer(ABC):
             await self._runner.cleanup()
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
-        received = self._receive(request, await request.json())
+        received = self.receive(request, await request.json())
         word = last_text(received.body)
         try:
             self.authorize(received)
@@ -182,7 +186,7 @@ class ChatServer(ABC):
         response = web.StreamResponse(headers={**headers, "content-type": "text/event-stream"})
         await response.prepare(request)
         for number, chunk in enumerate(self._chunks(body, said)):
-            if word == "hangs" and number == 4:
+            if word == "hangs" and number == 3:
                 try:
                     await asyncio.Event().wait()
                 finally:
@@ -213,14 +217,15 @@ class ChatServer(ABC):
             yield {**head, "choices": [], **usage}
 
     async def _models(self, request: web.Request) -> web.Response:
-        received = self._receive(request, {})
+        received = self.receive(request, {})
         try:
             self.authorize(received)
         except RefusedError as error:
             return web.json_response(error.body, status=error.status)
         return web.json_response({"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]})
 
-    def _receive(self, request: web.Request, body: Json) -> Received:
+    def receive(self, request: web.Request, body: Json) -> Received:
+        """Note a request."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         received = Received(request.method, request.path_qs, headers, body)
         self.requests.append(received)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class CohereServer:
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
+        self.abandoned = asyncio.Event()
+        """Set when a client leaves a stream."""
         self._runner: web.AppRunner | None = None
         self._port = 0
 
@@ -104,6 +107,14 @@ class CohereServer:
         for number, event in enumerate(_events(answer)):
             if word == "fails" and number == 3:
                 event = {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "the model failed"}}
+            if word == "hangs" and number == 3:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.abandoned.set()
+            if word == "breaks" and number == 3 and request.transport is not None:
+                request.transport.abort()
+                return response
             await response.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
             if word == "fails" and event["type"] == "message-end":
                 break

@@ -63,52 +63,7 @@ class ResponsesServer:
         refusal = self._receive(request, await request.json())
         if refusal is not None:
             return refusal
-        body = self.requests[-1].body
-        try:
-            check(body)
-        except RefusedError as error:
-            return _error(error.status, str(error), error.param, error.code)
-        word = _last_text(body)
-        match word:
-            case "limited":
-                return _error(429, "Slow down.", code="rate_limit_exceeded", headers={"retry-after": "7"})
-            case "poor":
-                return _error(429, "You exceeded your current quota.", code="insufficient_quota")
-            case "long":
-                return _error(400, "Your input exceeds the context window.", "input", "context_length_exceeded")
-            case "proxy":
-                return web.Response(status=503, text="upstream connect error", content_type="text/plain")
-        headers = {"x-request-id": f"req_{len(self.requests)}"}
-        response = _response(body, word)
-        if not body.get("stream"):
-            return web.json_response(response, headers=headers)
-        return await self._stream(request, response, word, headers)
-
-    async def _stream(
-        self, request: web.Request, whole: Json, word: str, headers: dict[str, str]
-    ) -> web.StreamResponse:
-        response = web.StreamResponse(headers={**headers, "content-type": "text/event-stream"})
-        await response.prepare(request)
-        said = 0
-        for number, event in enumerate(_events(whole)):
-            said += event["type"] == "response.output_text.delta"
-            event["sequence_number"] = number
-            if word == "errs" and number == 2:
-                event = {"type": "error", "code": "server_error", "message": "It broke.", "param": None}
-            if word == "hangs" and said == 2:
-                try:
-                    await asyncio.Event().wait()
-                finally:
-                    self.abandoned.set()
-            if word == "breaks" and number == 5 and request.transport is not None:
-                request.transport.abort()
-                return response
-            if word == "ends" and event["type"] == "response.completed":
-                break
-            await response.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
-            if event["type"] == "error":
-                break
-        return response
+        return await answer(request, self.requests[-1].body, f"req_{len(self.requests)}", self.abandoned)
 
     async def _compact(self, request: web.Request) -> web.Response:
         """A conversation made shorter: what the user said, and an item that nobody else can read."""
@@ -153,6 +108,56 @@ class ResponsesServer:
         return None
 
 
+async def answer(request: web.Request, body: Json, request_id: str, abandoned: asyncio.Event) -> web.StreamResponse:
+    """Answer a request with `body`, of whoever was let in. `abandoned` is set when its client leaves the stream."""
+    try:
+        check(body)
+    except RefusedError as error:
+        return _error(error.status, str(error), error.param, error.code)
+    word = last_text(body)
+    match word:
+        case "limited":
+            return _error(429, "Slow down.", code="rate_limit_exceeded", headers={"retry-after": "7"})
+        case "poor":
+            return _error(429, "You exceeded your current quota.", code="insufficient_quota")
+        case "long":
+            return _error(400, "Your input exceeds the context window.", "input", "context_length_exceeded")
+        case "proxy":
+            return web.Response(status=503, text="upstream connect error", content_type="text/plain")
+    headers = {"x-request-id": request_id}
+    response = _response(body, word)
+    if not body.get("stream"):
+        return web.json_response(response, headers=headers)
+    return await _stream(request, response, word, headers, abandoned)
+
+
+async def _stream(
+    request: web.Request, whole: Json, word: str, headers: dict[str, str], abandoned: asyncio.Event
+) -> web.StreamResponse:
+    response = web.StreamResponse(headers={**headers, "content-type": "text/event-stream"})
+    await response.prepare(request)
+    said = 0
+    for number, event in enumerate(_events(whole)):
+        said += event["type"] == "response.output_text.delta"
+        event["sequence_number"] = number
+        if word == "errs" and number == 2:
+            event = {"type": "error", "code": "server_error", "message": "It broke.", "param": None}
+        if word == "hangs" and said == 2:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                abandoned.set()
+        if word == "breaks" and number == 5 and request.transport is not None:
+            request.transport.abort()
+            return response
+        if word == "ends" and event["type"] == "response.completed":
+            break
+        await response.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+        if event["type"] == "error":
+            break
+    return response
+
+
 def _error(
     status: int, message: str, param: str | None = None, code: str | None = None, headers: dict[str, str] | None = None
 ) -> web.Response:
@@ -164,7 +169,8 @@ def _blocks(content: Any) -> list[Json]:
     return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
 
 
-def _last_text(body: Json) -> str:
+def last_text(body: Json) -> str:
+    """The last text of the user."""
     said = [item["content"] for item in items_of(body) if item.get("role") == "user"]
     last = said[-1] if said else ""
     return last if isinstance(last, str) else next((part["text"] for part in reversed(last) if "text" in part), "")

@@ -22,13 +22,13 @@ class ResponsesSurface(Surface):
         if asked.streamed:
             response = None
             numbers = []
-            async for event in await self.client.responses.create(**self._body(asked), stream=True):
+            async for event in await self._create(asked, stream=True):
                 numbers.append(event.sequence_number)
                 if event.type == "response.completed":
                     response = event.response
             assert numbers == list(range(len(numbers)))
         else:
-            response = await self.client.responses.create(**self._body(asked))
+            response = await self._create(asked)
         assert response is not None
         assert response.status == "completed"
         assert response.usage is not None
@@ -45,6 +45,13 @@ class ResponsesSurface(Surface):
             if item.type == "function_call"
         ]
         return Said(response.output_text, reasoning, calls, turn, response.usage.total_tokens)
+
+    async def _create(self, asked: Asked, **more: Any) -> Any:
+        body = self._body(asked) | more
+        items = body.pop("input")
+        # What the SDK takes as its own argument it holds against every type there is, item by item, which takes longer
+        # than all the rest of a long session.
+        return await self.client.responses.create(**body, extra_body={"input": items})
 
     def _body(self, asked: Asked) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -83,7 +90,7 @@ class ResponsesSurface(Surface):
         ]
 
     async def begin(self, asked: Asked) -> Any:
-        stream = await self.client.responses.create(**self._body(asked), stream=True)
+        stream = await self._create(asked, stream=True)
         await anext(aiter(stream))
         return stream
 
