@@ -64,7 +64,7 @@ def test_cached_tokens_go_by_many_names(name: str) -> None:
     written = openai.encode_response(answer)["usage"]
     assert written["prompt_tokens_details"] == {"cached_tokens": 8}
     assert (written["prompt_cache_hit_tokens"], written["prompt_cache_miss_tokens"]) == (8, 1)
-    assert response(usage=written).usage == answer.usage
+    assert response(usage=written).usage == answer.usage  # and nothing is told twice
 
 
 def test_tokens_that_were_written_to_a_cache_go_by_two_names() -> None:

@@ -45,8 +45,9 @@ def decode_usage(wire: Object) -> Usage:
     elif total is not None and total != read + wrote:
         # Gemini and Mistral count what they tell nowhere else.
         wire.fields["total_tokens"] = total
-    if cached is not None and (wire.fields.get(_HIT), wire.fields.get(_MISSED)) == (cached, read - cached):
-        del wire.fields[_HIT], wire.fields[_MISSED]
+    if cached is not None and wire.fields.get(_HIT) == cached and wire.fields.get(_MISSED) in (None, read - cached):
+        del wire.fields[_HIT]
+        wire.fields.pop(_MISSED, None)
     if prompt is not None and cached is not None and prompt < cached <= _MOST - prompt:
         # Grok at Azure counts the cached tokens beside `prompt_tokens`; every other within it.
         prompt += cached
