@@ -7,7 +7,7 @@ from typing import Any
 
 from google import genai
 from google.genai import errors, types
-from surfaces.said import CITY, NAMED, Asked, Said, Surface
+from surfaces.said import CITY, NAMED, NO_TLS, Asked, Said, Surface
 
 
 class GeminiSurface(Surface):
@@ -17,7 +17,10 @@ class GeminiSurface(Surface):
 
     def __init__(self, url: str, key: str) -> None:
         super().__init__(url, key)
-        self.client = genai.Client(api_key=key, http_options=types.HttpOptions(base_url=url))
+        options = types.HttpOptions(
+            base_url=url, client_args={"verify": NO_TLS}, async_client_args={"verify": NO_TLS, "ssl": NO_TLS}
+        )
+        self.client = genai.Client(api_key=key, http_options=options)
 
     async def ask(self, asked: Asked) -> Said:
         parts: list[types.Part] = []

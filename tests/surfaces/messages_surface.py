@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import anthropic
-from surfaces.said import CITY, NAMED, Asked, Said, Surface
+from surfaces.said import CITY, NAMED, NO_TLS, Asked, Said, Surface
 
 
 class MessagesSurface(Surface):
@@ -15,7 +15,8 @@ class MessagesSurface(Surface):
 
     def __init__(self, url: str, key: str) -> None:
         super().__init__(url, key)
-        self.client = anthropic.AsyncAnthropic(base_url=url, api_key=key, max_retries=0)
+        http = anthropic.DefaultAsyncHttpxClient(verify=NO_TLS)
+        self.client = anthropic.AsyncAnthropic(base_url=url, api_key=key, max_retries=0, http_client=http)
 
     async def ask(self, asked: Asked) -> Said:
         if asked.streamed:

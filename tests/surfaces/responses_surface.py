@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import openai
-from surfaces.said import CITY, NAMED, Asked, Said, Surface
+from surfaces.said import CITY, NAMED, NO_TLS, Asked, Said, Surface
 
 
 class ResponsesSurface(Surface):
@@ -16,7 +16,8 @@ class ResponsesSurface(Surface):
 
     def __init__(self, url: str, key: str) -> None:
         super().__init__(url, key)
-        self.client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+        http = openai.DefaultAsyncHttpxClient(verify=NO_TLS)
+        self.client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, http_client=http)
 
     async def ask(self, asked: Asked) -> Said:
         if asked.streamed:

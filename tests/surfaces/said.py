@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,11 @@ NAMED: Json = {
     "additionalProperties": False,
 }
 """The schema of every structured answer of these tests."""
+
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients, which would read the certificates of all authorities: nothing here has TLS, and that takes longer than
+most of these tests."""
 
 
 @dataclass(frozen=True)
