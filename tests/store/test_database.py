@@ -12,7 +12,8 @@ from sqlalchemy import Connection, text
 
 from trunkline.config.problem import ConfigError
 from trunkline.errors import GatewayError
-from trunkline.store.database import MEMORY, Database, default_url, opened, unbroken
+from trunkline.store.database import Database, default_url, opened, unbroken
+from trunkline.store.engine import MEMORY
 from trunkline.store.tables import METADATA
 
 
@@ -71,7 +72,7 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["mysql://x", "sqlite:///", "sqlite://", "/var/lib/x.db"])
 async def test_an_url_of_another_kind_is_refused(url: str) -> None:
     """The error names the setting and the forms that it takes."""
-    with pytest.raises(ConfigError, match=r"store\.url: must be `sqlite:///PATH` or `:memory:`"):
+    with pytest.raises(ConfigError, match=r"store\.url: must be `sqlite:///PATH`, `postgresql://USER@HOST/NAME` or `:memory:`"):
         await opened(url)
 
 

@@ -1,4 +1,4 @@
-"""The database: where it is, how it is opened, and whether its tables are those that this version knows."""
+"""The database, and how it is read and written."""
 
 from __future__ import annotations
 
@@ -7,29 +7,18 @@ import functools
 import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from typing import Any, ParamSpec, TypeVar
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, event
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from trunkline.config.problem import ConfigError
 from trunkline.errors import internal
-
-MEMORY: Final = ":memory:"
-"""What keeps nothing beyond the process."""
-
-_SQLITE: Final = "sqlite:///"
-_DRIVER: Final = "sqlite+aiosqlite"
-_BUSY: Final = 30.0
-"""Seconds to wait for another process that writes."""
+from trunkline.store.engine import MEMORY, SQLITE, driver_errors, make_engine, shown
+from trunkline.store.schema import migrate
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -38,13 +27,18 @@ _log = logging.getLogger("trunkline")
 
 
 class Database:
-    """One database. `open` is called once, before anything else, and `close` at the end."""
+    """One database. `open` is called once, before anything else, and `close` at the end.
+
+    `postgres` tells whether it is PostgreSQL rather than SQLite, and `failures` what its driver raises.
+    """
 
     def __init__(self, url: str) -> None:
-        self._engine: AsyncEngine = _engine(url)
+        self._engine: AsyncEngine = make_engine(url)
         self._url = url
+        self.postgres = self._engine.dialect.name == "postgresql"
+        self.failures: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, *driver_errors(self._engine))
         # SQLite has one writer at a time: who waits here waits in order, and without asking again and again.
-        self._writer = asyncio.Lock()
+        self._writer: AbstractAsyncContextManager[Any] = nullcontext() if self.postgres else asyncio.Lock()
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -53,26 +47,59 @@ class Database:
         """Make the tables, or bring them up to date. Raises `ConfigError`, with the remedy, where that cannot be."""
         try:
             async with self._engine.begin() as connection:
-                await connection.run_sync(_migrate)
-        except (SQLAlchemyError, OSError) as error:
-            reason = getattr(error, "orig", None) or error
+                await connection.run_sync(migrate)
+        except self.failures as error:
+            reason = getattr(error, "orig", None) or error or type(error).__name__
             remedy = f"Name a place that can be written to, or `{MEMORY}` to keep nothing."
-            problem = f"store.url: the database `{self._url}` cannot be opened: {reason}. {remedy}"
+            if self.postgres:
+                remedy = "See that the server runs, and that the user may make tables there."
+            problem = f"store.url: the database `{shown(self._url)}` cannot be opened: {reason}. {remedy}"
             raise ConfigError([problem]) from None
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection, None]:
         """A connection to read by. Raises `GatewayError` (INTERNAL) where the database fails."""
         with self._use():
-            async with self._engine.connect() as connection:
-                yield connection
+            try:
+                async with self._engine.connect() as connection:
+                    yield connection
+            except self.failures as error:
+                raise _failed(error) from error
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection, None]:
         """A transaction, committed at the end. Raises `GatewayError` (INTERNAL) where the database fails."""
+        try:
+            async with self.attempting() as connection:
+                yield connection
+        except self.failures as error:
+            raise _failed(error) from error
+
+    @asynccontextmanager
+    async def attempting(self) -> AsyncGenerator[AsyncConnection, None]:
+        """As `writing`, but what fails is one of `failures` and is not logged: for who tries again by himself."""
         with self._use():
             async with self._writer, self._engine.begin() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator[AsyncConnection, None]:
+        """A connection to read by, to which the database stands still. Raises `GatewayError` (INTERNAL)."""
+        with self._use():
+            try:
+                async with self._engine.connect() as connection:
+                    if self.postgres:
+                        await connection.execution_options(isolation_level="REPEATABLE READ")
+                    else:
+                        # The driver would begin before a change only.
+                        await connection.exec_driver_sql("BEGIN")
+                    yield connection
+            except self.failures as error:
+                raise _failed(error) from error
+
+    def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
+        """An `INSERT` that can say what to do on a conflict."""
+        return postgresql.insert(table) if self.postgres else sqlite.insert(table)
 
     async def close(self) -> None:
         """Close every connection, when what is under way has ended."""
@@ -85,8 +112,6 @@ class Database:
         self._unused.clear()
         try:
             yield
-        except (SQLAlchemyError, OSError) as error:
-            raise _failed(error) from error
         finally:
             self._users -= 1
             if not self._users:
@@ -111,7 +136,7 @@ def default_url(environ: Mapping[str, str]) -> str:
     if not folder:
         home = environ.get("HOME") or os.path.expanduser("~")
         folder = os.path.join(environ.get("XDG_STATE_HOME") or os.path.join(home, ".local/state"), "trunkline")
-    return f"{_SQLITE}{folder}/trunkline.db"
+    return f"{SQLITE}{folder}/trunkline.db"
 
 
 async def opened(url: str) -> Database:
@@ -123,46 +148,6 @@ async def opened(url: str) -> Database:
         await database.close()
         raise
     return database
-
-
-def _engine(url: str) -> AsyncEngine:
-    if url == MEMORY:
-        # One connection, as each would have a memory of its own.
-        only: dict[str, Any] = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 1, "max_overflow": 0}
-        return create_async_engine(URL.create(_DRIVER), **only)
-    if not url.startswith(_SQLITE) or len(url) <= len(_SQLITE):
-        raise ConfigError([f"store.url: must be `sqlite:///PATH` or `{MEMORY}`."])
-    path = Path(url.removeprefix(_SQLITE))
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Whoever may read the file may read what callers said.
-        path.touch(mode=0o600)
-    except OSError as error:
-        problem = f"store.url: `{path}` cannot be written to: {error.strerror}. Name another place, or `{MEMORY}`."
-        raise ConfigError([problem]) from None
-    engine = create_async_engine(URL.create(_DRIVER, database=str(path)), connect_args={"timeout": _BUSY})
-    event.listen(engine.sync_engine, "connect", _prepare)
-    return engine
-
-
-def _prepare(connection: Any, _: object) -> None:
-    """Readers do not wait for the writer, and what is committed survives a crash of the machine."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
-def _migrate(connection: Connection) -> None:
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in known:
-        remedy = "Run that version, or give this one a database of its own."
-        raise ConfigError([f"store.url: the database was made by a newer version of Trunkline. {remedy}"])
-    command.upgrade(config, "head")
 
 
 def _failed(error: Exception) -> Exception:

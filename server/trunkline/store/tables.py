@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    text,
+)
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -68,3 +80,128 @@ CONVERSATION_ITEMS: Final = Table(
     Column("body", LargeBinary, nullable=False),
     Index(None, "conversation_id", "id"),
 )
+
+# The ledger: times are microseconds since the epoch, and money is in nano-dollars. A `body` is the whole
+# `trunkline.v1.LedgerEntry`; its columns, cut to size, are what it is found and counted by.
+
+TOKENS: Final = (
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_input_tokens",
+    "output_tokens",
+    "reasoning_output_tokens",
+)
+"""The counts of `trunkline.v1.Usage`."""
+
+COSTS: Final = (
+    "input_nanos",
+    "cached_input_nanos",
+    "cache_write_input_nanos",
+    "output_nanos",
+    "reasoning_output_nanos",
+    "media_nanos",
+    "request_nanos",
+    "total_nanos",
+)
+"""The fields of `trunkline.v1.Cost`."""
+
+LEDGER_ENTRIES: Final = Table(
+    "ledger_entries",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("call_id", String(128), nullable=False),
+    Column("corrects", String(32)),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("organization_id", String(128), nullable=False),
+    Column("team_id", String(128), nullable=False),
+    Column("user_id", String(128), nullable=False),
+    Column("key_id", String(128), nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("provider", String(128), nullable=False),
+    Column("served_model", String(256), nullable=False),
+    Column("surface", String(32), nullable=False),
+    Column("operation", String(32), nullable=False),
+    Column("outcome", String(64), nullable=False),
+    Column("streamed", Boolean, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in TOKENS),
+    Column("usage_estimated", Boolean, nullable=False),
+    Column("total_nanos", BigInteger, nullable=False),
+    Column("price_version", String(128), nullable=False),
+    Column("first_event_ms", BigInteger),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "ended_at"),
+    Index(None, "key_id", "ended_at"),
+    Index(None, "model", "ended_at"),
+    Index(None, "call_id"),
+    Index(
+        None,
+        "corrects",
+        sqlite_where=text("corrects IS NOT NULL"),
+        postgresql_where=text("corrects IS NOT NULL"),
+    ),
+)
+"""What each call used and cost. Rows are never changed."""
+
+LATENCY_BUCKETS: Final = 42
+"""Bucket n of a histogram holds what took longer than 2^((n - 1) / 2) ms and at most 2^(n / 2) ms; the first also what
+took less, the last, above 18 minutes, also what took longer."""
+
+DIMENSIONS: Final = (
+    "hour",
+    "tag",
+    "organization_id",
+    "team_id",
+    "user_id",
+    "key_id",
+    "model",
+    "provider",
+    "served_model",
+    "surface",
+    "operation",
+    "outcome",
+)
+"""What tells the rows of `usage_rollups` apart."""
+
+COUNTERS: Final = (
+    "calls",
+    "corrections",
+    "estimated",
+    "unpriced",
+    "attempts",
+    *TOKENS,
+    *COSTS,
+    "duration_ms",
+    "first_events",
+    "first_event_ms",
+    *(f"duration_{bucket:02}" for bucket in range(LATENCY_BUCKETS)),
+    *(f"first_event_{bucket:02}" for bucket in range(LATENCY_BUCKETS)),
+)
+"""What the rows of `usage_rollups` count."""
+
+USAGE_ROLLUPS: Final = Table(
+    "usage_rollups",
+    METADATA,
+    # A digest of the dimensions.
+    Column("id", String(32), primary_key=True),
+    # The beginning of the hour in which the call ended, in seconds since the epoch.
+    Column("hour", BigInteger, nullable=False),
+    # Each entry is counted once under the empty tag, and once under each of its own.
+    Column("tag", String(128), nullable=False),
+    Column("organization_id", String(128), nullable=False),
+    Column("team_id", String(128), nullable=False),
+    Column("user_id", String(128), nullable=False),
+    Column("key_id", String(128), nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("provider", String(128), nullable=False),
+    Column("served_model", String(256), nullable=False),
+    Column("surface", String(32), nullable=False),
+    Column("operation", String(32), nullable=False),
+    Column("outcome", String(64), nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in COUNTERS),
+    Index(None, "tag", "hour"),
+    Index(None, "key_id", "hour"),
+)
+"""The sums of `ledger_entries`, by the hour."""
