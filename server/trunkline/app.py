@@ -22,6 +22,7 @@ from trunkline.config.problem import ConfigError
 from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
+from trunkline.core.plan import InOrder
 from trunkline.core.provider import Provider
 from trunkline.errors import GatewayError
 from trunkline.observe.setup import Observers
@@ -75,7 +76,7 @@ async def build(config: Config, environ: Mapping[str, str]) -> House:
         raise ConfigError([str(error)]) from None
     asked = [provider for name, provider in providers.items() if _is_asked(settings[name], config)]
     limits = Limits(messages=config.limits.messages, tools=config.limits.tools)
-    gateway = Gateway(routes.resolve, Listing(models, asked), limits)
+    gateway = Gateway(InOrder(routes.resolve), Listing(models, asked), limits)
     return House(config, providers, gateway, Keys((key.name, key.key.get_secret_value()) for key in config.keys))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, Protocol
@@ -10,11 +11,14 @@ from typing import Literal, Protocol
 from trunkline.errors import GatewayError
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import FinishReason, Usage
+from trunkline.v1.routes_pb2 import RouteReport
 
 Surface = Literal["grpc", "native", "openai", "responses", "anthropic", "gemini"]
 """The inbound protocol that a call came by."""
 
-Operation = Literal["chat", "stream_chat", "count_tokens", "compact", "embed", "list_models", "get_model", ""]
+Operation = Literal[
+    "chat", "stream_chat", "count_tokens", "compact", "embed", "explain", "list_models", "get_model", ""
+]
 """What was asked for; empty where the request failed before that was known."""
 
 
@@ -36,11 +40,16 @@ class Loss:
 
 @dataclass(slots=True)
 class Attempt:
-    """One request to one provider. Times are `time.monotonic()` seconds."""
+    """One request to one provider. Times are `time.monotonic()` seconds.
+
+    `key` tells which of the provider's keys, where it has several. `whole` tells that the answer came to its end, and
+    `estimated` that the provider did not tell all of `usage`.
+    """
 
     call: Call
     provider: str
     model: str
+    key: str = ""
     started: float = field(default_factory=time.monotonic)
     first_event: float | None = None
     ended: float | None = None
@@ -48,6 +57,16 @@ class Attempt:
     upstream_id: str = ""
     losses: list[Loss] = field(default_factory=list)
     error: GatewayError | None = None
+    usage: Usage | None = None
+    estimated: bool = False
+    whole: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """`ok`, the error's reason in lower case, or `abandoned` where it was left before its end."""
+        if self.error is not None:
+            return self.error.name.lower()
+        return "ok" if self.whole else "abandoned"
 
 
 @dataclass(slots=True)
@@ -57,6 +76,8 @@ class Call:
     `id` is what the caller sees as `x-request-id`. `deadline`, like every other time here, is in `time.monotonic()`
     seconds; `start_time` alone is wall-clock seconds since the epoch. `strict` refuses what a target cannot take
     rather than leave it out. `traceparent` is the W3C trace context to send upstream, empty where there is none.
+    `routing_mode` and `rule` tell how the targets were put in order; `report` tells all of it. `metadata` is what the
+    caller notes about the call.
     """
 
     id: str
@@ -72,6 +93,11 @@ class Call:
     first_event: float | None = None
     ended: float | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    answered: Attempt | None = None
+    routing_mode: str = ""
+    rule: str = ""
+    report: Callable[[], RouteReport] | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
     usage: Usage | None = None
     served_model: str = ""
     finish: FinishReason.ValueType | None = None
@@ -83,13 +109,22 @@ class Call:
 
     @property
     def provider(self) -> str:
-        """The provider asked last; empty before the first attempt."""
-        return self.attempts[-1].provider if self.attempts else ""
+        """The provider that answered, or was asked last; empty before the first attempt."""
+        attempt = self.last
+        return "" if attempt is None else attempt.provider
 
     @property
     def losses(self) -> list[Loss]:
         """What the target that answered could not take."""
-        return self.attempts[-1].losses if self.attempts else []
+        attempt = self.last
+        return [] if attempt is None else attempt.losses
+
+    @property
+    def last(self) -> Attempt | None:
+        """The attempt that answered, or else the last one."""
+        if self.answered is not None:
+            return self.answered
+        return self.attempts[-1] if self.attempts else None
 
     @property
     def outcome(self) -> str:

@@ -14,6 +14,7 @@ from trunkline.call import Call
 from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
+from trunkline.core.plan import InOrder
 from trunkline.core.target import Target
 from trunkline.observe.metrics import Metrics
 from trunkline.observe.setup import Guard, Observers
@@ -39,7 +40,7 @@ def gateway() -> Gateway:
         "good": [Target(busy, "small"), Target(good, "large")],
         "broken": [Target(broken, "small")],
     }
-    return Gateway(lambda name: plans[name], NoModels(), Limits())
+    return Gateway(InOrder(lambda name: plans[name]), NoModels(), Limits())
 
 
 def request(model: str) -> ChatRequest:

@@ -12,6 +12,7 @@ from trunkline.config.model import MediaConfig, ProviderConfig
 from trunkline.core.check import Limits
 from trunkline.core.fold import fold
 from trunkline.core.gateway import Gateway
+from trunkline.core.plan import InOrder
 from trunkline.core.provider import Provider
 from trunkline.core.target import Target
 from trunkline.providers.build import build_providers
@@ -55,7 +56,7 @@ class House:
 
 def house_of(provider: Provider, server: Any = None) -> House:
     """A gateway in front of `provider`, whatever the model is called."""
-    return House(provider, Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits()), server)
+    return House(provider, Gateway(InOrder(lambda name: [Target(provider, name)]), Unlisted(), Limits()), server)
 
 
 def provider_of(kind: str, base_url: str, **more: Any) -> Provider:

@@ -19,6 +19,7 @@ from trunkline.config.model import MediaConfig, ProviderConfig
 from trunkline.core.check import Limits
 from trunkline.core.fold import fold
 from trunkline.core.gateway import Gateway
+from trunkline.core.plan import InOrder
 from trunkline.core.target import Target
 from trunkline.errors import GatewayError
 from trunkline.providers.build import build_providers, make_provider
@@ -215,7 +216,7 @@ async def gateway_of(kind: str, base_url: str, media: MediaConfig) -> AsyncItera
     """A gateway with one provider."""
     config = ProviderConfig(kind=kind, base_url=base_url, api_key="k")
     [provider] = build_providers({kind: config}, media, Names({})).values()
-    yield Gateway(lambda name: [Target(provider, name)], Unlisted(), Limits())
+    yield Gateway(InOrder(lambda name: [Target(provider, name)]), Unlisted(), Limits())
     await provider.close()
 
 

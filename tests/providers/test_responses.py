@@ -18,6 +18,7 @@ from trunkline.call import Call, Loss
 from trunkline.config.model import ProviderConfig
 from trunkline.core.check import Limits
 from trunkline.core.gateway import Gateway
+from trunkline.core.plan import InOrder
 from trunkline.core.target import Target
 from trunkline.errors import GatewayError
 from trunkline.providers.build import build_providers
@@ -222,7 +223,7 @@ async def test_another_target_answers_for_one_that_fails_at_once() -> None:
     async with ResponsesServer() as server:
         first, second = provider_of(server), provider_of(server)
         targets = [Target(first, "gpt-5.1"), Target(second, "gpt-4o")]
-        gateway = Gateway(lambda name: targets, Unlisted(), Limits())
+        gateway = Gateway(InOrder(lambda name: targets), Unlisted(), Limits())
         call = Call("c", "grpc")
         with pytest.raises(GatewayError):
             async with aclosing(gateway.stream_chat(asking("errs", model="any"), call)) as batches:

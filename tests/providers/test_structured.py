@@ -16,6 +16,7 @@ from trunkline.config.model import ProviderConfig
 from trunkline.core.check import Limits
 from trunkline.core.fold import fold, unfold
 from trunkline.core.gateway import Gateway
+from trunkline.core.plan import InOrder
 from trunkline.core.provider import Provider
 from trunkline.core.target import Target
 from trunkline.errors import GatewayError
@@ -61,7 +62,7 @@ async def gateway_of(**configs: ProviderConfig) -> AsyncIterator[Gateway]:
     providers = build_providers(configs)
     targets = list[Provider](providers.values())
     try:
-        yield Gateway(lambda name: [Target(one, _own(one, name)) for one in targets], Unlisted(), Limits())
+        yield Gateway(InOrder(lambda name: [Target(one, _own(one, name)) for one in targets]), Unlisted(), Limits())
     finally:
         for one in targets:
             await one.close()

@@ -15,6 +15,7 @@ from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
 from trunkline.core.fold import fold
 from trunkline.core.gateway import Gateway
+from trunkline.core.plan import InOrder
 from trunkline.core.target import Target
 from trunkline.errors import GatewayError, not_found
 from trunkline.rpc.server import RpcServer
@@ -141,7 +142,7 @@ class House:
         self.player = Player()
         self.ledger = Ledger()
         self._key = key
-        gateway = Gateway(self._resolve, Catalogue(), Limits())
+        gateway = Gateway(InOrder(self._resolve), Catalogue(), Limits())
         self.entry = Entry(gateway, self._authenticate, [self.ledger])
         self.port = 0
         self.server: RpcServer

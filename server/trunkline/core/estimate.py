@@ -39,6 +39,11 @@ def estimate_tokens(request: ChatRequest) -> int:
     return total + _of_text(request.response_format.json_schema.schema_json)
 
 
+def estimate_text(text: str) -> int:
+    """About how many tokens `text` is."""
+    return _of_text(text)
+
+
 def _of_parts(parts: Iterable[Part]) -> int:
     total = 0
     for part in parts:

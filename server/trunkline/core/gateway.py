@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Protocol
 
 from trunkline.call import Attempt, Call
+from trunkline.core.attempts import Attempts
 from trunkline.core.check import Limits, check, check_embed
 from trunkline.core.estimate import estimate_tokens
-from trunkline.core.grammar import Grammar
-from trunkline.core.target import Resolve, Target
+from trunkline.core.plan import Candidate, Plan, Plans
+from trunkline.core.streaming import stream_answer
 from trunkline.errors import GatewayError, invalid_request, provider_failed, unsupported
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
 from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
 from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
-
-_T = TypeVar("_T")
+from trunkline.v1.routes_pb2 import ExplainRequest, RouteReport
 
 _PAGE = 1000
 """The most models in one page."""
@@ -34,14 +34,14 @@ class Models(Protocol):
 
 
 class Gateway:
-    """Answers conversations, counts their tokens, embeds, and lists models.
+    """Answers conversations, counts their tokens, embeds, lists models, and explains where requests go.
 
     Each method takes the request message of one RPC and the call it belongs to, raises `GatewayError`, and fills the
     call's record. Cancelling a method, or closing its generator, stops the provider at once.
     """
 
-    def __init__(self, resolve: Resolve, models: Models, limits: Limits) -> None:
-        self._resolve = resolve
+    def __init__(self, plans: Plans, models: Models, limits: Limits) -> None:
+        self._plans = plans
         self._models = models
         self._limits = limits
         self._running = _Running()
@@ -49,46 +49,46 @@ class Gateway:
     async def chat(self, request: ChatRequest, call: Call) -> ChatResponse:
         """Answer `request` in one message."""
         call.operation = "chat"
-        targets = self._plan(request, call)
-        response = await self._ask(
-            targets, call, lambda target, attempt: _whole(target.provider.chat(request, attempt), attempt)
-        )
+        plan = await self._plan(request, call)
+        with self._running:
+            attempts = Attempts(plan, call)
+            response = await attempts.ask(
+                lambda candidate, attempt: _whole(
+                    candidate.target.provider.chat(candidate.request, attempt), attempt.provider
+                )
+            )
         response.provider = call.provider
         call.served_model = response.model
-        call.usage = response.usage
+        call.usage = call.attempts[-1].usage = response.usage
         call.finish = response.choices[0].finish.reason
+        self._plans.done(plan, attempts.answered, call)
         return response
 
     async def stream_chat(self, request: ChatRequest, call: Call) -> AsyncGenerator[list[ChatEvent], None]:
         """Answer `request` as it is written: what arrived together is yielded together.
 
-        Until the first batch another target may be tried; after it, an error ends the stream.
+        Until something was shown another target may be tried; after it, as the route says, an error ends the stream or
+        another target goes on.
         """
         call.operation = "stream_chat"
-        targets = self._plan(request, call)
+        plan = await self._plan(request, call)
         with self._running:
-            for last, target in _with_last(targets):
-                attempt = _attempt(call, target)
-                try:
-                    async with aclosing(target.provider.stream_chat(request, attempt)) as stream:
-                        async for batch in _watch(stream, attempt):
-                            yield batch
-                    return
-                except GatewayError as error:
-                    attempt.error = error
-                    if last or attempt.first_event is not None or not error.row.fall_back:
-                        raise
-                finally:
-                    attempt.ended = time.monotonic()
+            attempts = Attempts(plan, call)
+            async with aclosing(stream_answer(attempts, call)) as batches:
+                async for batch in batches:
+                    yield batch
+        self._plans.done(plan, attempts.answered, call)
 
     async def count_tokens(self, request: ChatRequest, call: Call) -> CountTokensResponse:
         """What the model would read of `request`: as a provider counts it, or else an estimate."""
         call.operation = "count_tokens"
-        targets = self._plan(request, call)
+        plan = await self._plan(request, call)
         try:
-            counted = await self._ask(
-                targets, call, lambda target, attempt: target.provider.count_tokens(request, attempt)
-            )
+            with self._running:
+                counted = await Attempts(plan, call).ask(
+                    lambda candidate, attempt: candidate.target.provider.count_tokens(candidate.request, attempt),
+                    once=True,
+                )
         except GatewayError as error:
             if error.reason == errors_pb2.ERROR_REASON_INVALID_REQUEST:
                 raise
@@ -102,10 +102,12 @@ class Gateway:
     async def compact(self, request: ChatRequest, call: Call) -> ChatResponse:
         """The conversation of `request`, made shorter by its provider. Raises UNSUPPORTED where that does not do it."""
         call.operation = "compact"
-        targets = self._plan(request, call)
-        compacted = await self._ask(targets, call, lambda target, attempt: _compacted(target, request, attempt))
+        plan = await self._plan(request, call)
+        with self._running:
+            attempts = Attempts(plan, call)
+            compacted = await attempts.ask(_compacted)
         call.served_model = compacted.model
-        call.usage = compacted.usage
+        call.usage = call.attempts[-1].usage = compacted.usage
         return compacted
 
     async def embed(self, request: EmbedRequest, call: Call) -> EmbedResponse:
@@ -113,8 +115,11 @@ class Gateway:
         call.operation = "embed"
         call.model = request.model
         check_embed(request, self._limits)
-        targets = self._resolve(request.model)
-        response = await self._ask(targets, call, lambda target, attempt: target.provider.embed(request, attempt))
+        plan = await self._plans.embed(request, call)
+        with self._running:
+            response = await Attempts(plan, call).ask(
+                lambda candidate, attempt: candidate.target.provider.embed(candidate.request, attempt)
+            )
         if len(response.embeddings) != len(request.inputs):
             raise provider_failed(
                 f"The provider gave {len(response.embeddings)} vectors for {len(request.inputs)} inputs.",
@@ -122,8 +127,16 @@ class Gateway:
             )
         response.provider = call.provider
         call.served_model = response.model
-        call.usage = response.usage
+        call.usage = call.attempts[-1].usage = response.usage
         return response
+
+    async def explain(self, request: ExplainRequest, call: Call) -> RouteReport:
+        """Where the request would go, in which order and why. Nothing is sent."""
+        call.operation = "explain"
+        if not request.HasField("request"):
+            raise invalid_request("`request` is required.", "request")
+        plan = await self._plan(request.request, call)
+        return self._plans.report(plan, call)
 
     async def list_models(self, request: ListModelsRequest, call: Call) -> ListModelsResponse:
         """A page of the models that can be asked for."""
@@ -145,35 +158,22 @@ class Gateway:
         for model in await self._models.list():
             if model.id == request.id:
                 return model
-        targets = self._resolve(request.id)
-        return Model(id=request.id, providers=[target.provider.name for target in targets])
+        plan = await self._plans.chat(ChatRequest(model=request.id), call)
+        names = [candidate.target.provider.name for leg in plan.legs for candidate in leg.candidates]
+        return Model(id=request.id, providers=list(dict.fromkeys(names)))
 
     async def drained(self) -> None:
         """Wait until no call is running."""
         await self._running.none.wait()
 
-    async def _ask(self, targets: Sequence[Target], call: Call, ask: Callable[[Target, Attempt], Awaitable[_T]]) -> _T:
-        """What the first target says that does not fail in a way in which another may do better."""
-        with self._running:
-            for last, target in _with_last(targets):
-                attempt = _attempt(call, target)
-                try:
-                    answer = await _before_deadline(ask(target, attempt), call)
-                except GatewayError as error:
-                    attempt.error = error
-                    if last or not error.row.fall_back:
-                        raise
-                    continue
-                finally:
-                    attempt.ended = time.monotonic()
-                call.first_event = attempt.first_event = attempt.ended
-                return answer
-        raise AssertionError("a plan has at least one target")
-
-    def _plan(self, request: ChatRequest, call: Call) -> Sequence[Target]:
+    async def _plan(self, request: ChatRequest, call: Call) -> Plan[ChatRequest]:
         call.model = request.model
         check(request, self._limits)
-        return self._resolve(request.model)
+        call.metadata.update(request.metadata)
+        plan = await self._plans.chat(request, call)
+        call.routing_mode, call.rule = plan.mode, plan.rule
+        call.report = partial(self._plans.report, plan, call)
+        return plan
 
 
 class _Running:
@@ -194,63 +194,8 @@ class _Running:
             self.none.set()
 
 
-async def _watch(
-    stream: AsyncGenerator[list[ChatEvent], None], attempt: Attempt
-) -> AsyncGenerator[list[ChatEvent], None]:
-    """`stream`, held to the grammar, to the deadline and written into the record."""
-    call = attempt.call
-    grammar = Grammar()
-    while True:
-        try:
-            batch = await _before_deadline(anext(stream), call)
-        except StopAsyncIteration:
-            break
-        for event in batch:
-            grammar.feed(event)
-            match event.WhichOneof("event"):
-                case "start":
-                    event.start.provider = attempt.provider
-                    call.served_model = event.start.model
-                    call.first_event = attempt.first_event = time.monotonic()
-                case "usage":
-                    if call.usage is None:
-                        call.usage = event.usage
-                    else:
-                        call.usage.MergeFrom(event.usage)
-                case "choice_end":
-                    call.finish = event.choice_end.finish.reason
-        if batch:
-            yield batch
-    grammar.end()
-
-
-async def _before_deadline(awaitable: Awaitable[_T], call: Call) -> _T:
-    if call.deadline is None:
-        return await awaitable
-    try:
-        async with asyncio.timeout(call.remaining()):
-            return await awaitable
-    except TimeoutError:
-        raise GatewayError(
-            errors_pb2.ERROR_REASON_PROVIDER_TIMEOUT,
-            "The provider did not answer before the caller's deadline.",
-            provider=call.provider,
-        ) from None
-
-
-def _attempt(call: Call, target: Target) -> Attempt:
-    attempt = Attempt(call, target.provider.name, target.model)
-    call.attempts.append(attempt)
-    return attempt
-
-
-def _with_last(targets: Sequence[Target]) -> list[tuple[bool, Target]]:
-    end = len(targets) - 1
-    return [(index == end, target) for index, target in enumerate(targets)]
-
-
-async def _compacted(target: Target, request: ChatRequest, attempt: Attempt) -> ChatResponse:
-    compacted = await target.provider.compact(request, attempt)
+async def _compacted(candidate: Candidate[ChatRequest], attempt: Attempt) -> ChatResponse:
+    compacted = await candidate.target.provider.compact(candidate.request, attempt)
     if compacted is None:
         raise unsupported(
             f"The target `{attempt.provider}/{attempt.model}` does not compact conversations: ask the model for a "
@@ -260,8 +205,8 @@ async def _compacted(target: Target, request: ChatRequest, attempt: Attempt) -> 
     return compacted
 
 
-async def _whole(answer: Awaitable[ChatResponse], attempt: Attempt) -> ChatResponse:
+async def _whole(answer: Awaitable[ChatResponse], provider: str) -> ChatResponse:
     response = await answer
     if not response.choices:
-        raise provider_failed("The provider's answer holds no choice.", provider=attempt.provider)
+        raise provider_failed("The provider's answer holds no choice.", provider=provider)
     return response

@@ -22,6 +22,7 @@ from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
 from trunkline.core.fold import unfold
 from trunkline.core.gateway import Gateway
+from trunkline.core.plan import InOrder
 from trunkline.core.target import Target
 from trunkline.errors import GatewayError, not_found
 from trunkline.v1 import content_pb2, errors_pb2
@@ -186,7 +187,7 @@ def observer() -> Observer:
 
 @pytest.fixture
 def gateway(provider: Provider) -> Gateway:
-    return Gateway(resolve(provider), Models(), Limits())
+    return Gateway(InOrder(resolve(provider)), Models(), Limits())
 
 
 @pytest.fixture

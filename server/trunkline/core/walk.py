@@ -1,0 +1,134 @@
+"""The way through a plan: whom to ask next, and when."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final, Generic, NamedTuple
+
+from trunkline.core.plan import Candidate, Leg, Plan, Policy, R
+from trunkline.errors import GatewayError, internal
+from trunkline.v1 import errors_pb2
+
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 8.0
+"""Seconds between two rounds, before they are shortened by chance."""
+
+_WORTH_WAITING: Final = 1.0
+"""Seconds that are waited for a target while another model could be asked at once."""
+
+_FINAL: Final = frozenset({errors_pb2.ERROR_REASON_CANCELLED, errors_pb2.ERROR_REASON_INTERNAL})
+"""What no other model changes."""
+
+
+class Step(NamedTuple, Generic[R]):
+    """Whom to ask next, after how many seconds, and by which policy."""
+
+    candidate: Candidate[R]
+    delay: float
+    policy: Policy
+
+
+class Walk(Generic[R]):
+    """Leads a call through its plan.
+
+    In each leg every candidate is asked once before any is asked again. Another round follows a pause, which grows from
+    round to round and is never shorter than a provider asked for. A leg is left where no attempt is left, where none
+    can begin in time, or where its failure is one that only another model may not have.
+    """
+
+    def __init__(
+        self, plan: Plan[R], started: float, deadline: float | None, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._legs: Sequence[Leg[R]] = plan.legs
+        self._deadline = math.inf if deadline is None else deadline
+        self._jitter = jitter
+        self._error: GatewayError | None = None
+        self._at = -1
+        self._leg: Leg[R] = plan.legs[0]
+        self._next_leg(started)
+
+    def next(self, now: float) -> Step[R]:
+        """Whom to ask next. Raises the last `GatewayError` where there is nobody."""
+        while True:
+            leg = self._leg
+            while self._fresh:
+                candidate = self._fresh.pop()
+                wait = candidate.target.pulse.wait(now)
+                if wait <= 0:
+                    return Step(candidate, 0.0, leg.policy)
+                self._blocked(candidate, wait, now)
+                # A fault may last: those who ask meanwhile are better told so at once.
+                if wait <= _LONGEST_PAUSE or candidate.target.pulse.limited(now):
+                    self._again.append((candidate, now + wait))
+            step = self._retry(leg, now)
+            if step is not None:
+                return step
+            if self._at + 1 == len(self._legs):
+                raise self._error or internal("A plan holds no candidate.")
+            self._next_leg(now)
+
+    def failed(self, candidate: Candidate[R], error: GatewayError, now: float) -> None:
+        """`candidate` failed. Raises `error` where nobody else is to be asked."""
+        self._error = error
+        more = self._at + 1 < len(self._legs)
+        if error.reason in _FINAL:
+            raise error
+        if not error.row.fall_back:
+            if not more:
+                raise error
+            self._fresh.clear()
+            self._again.clear()
+        elif error.row.retry:
+            wait = 0.0 if error.retry_after is None else error.retry_after.total_seconds()
+            self._again.append((candidate, now + max(wait, candidate.target.pulse.wait(now))))
+
+    def rest(self) -> list[Candidate[R]]:
+        """Who was not asked yet in this leg, in order."""
+        return self._fresh[::-1]
+
+    def take(self, candidate: Candidate[R]) -> None:
+        """`candidate` is asked out of turn."""
+        self._fresh.remove(candidate)
+
+    def _next_leg(self, now: float) -> None:
+        self._at += 1
+        leg = self._leg = self._legs[self._at]
+        self._fresh: list[Candidate[R]] = list(leg.candidates[::-1])
+        self._again: list[tuple[Candidate[R], float]] = []
+        self._left = leg.policy.retries
+        self._round = 0
+        self._until = math.inf if leg.policy.timeout is None else now + leg.policy.timeout
+
+    def _retry(self, leg: Leg[R], now: float) -> Step[R] | None:
+        """The candidate that may be asked again the soonest, where it is soon enough."""
+        if not self._again or not self._left:
+            return None
+        place = min(range(len(self._again)), key=lambda index: self._again[index][1])
+        candidate, ready = self._again[place]
+        pause = min(_FIRST_PAUSE * 2.0**self._round, _LONGEST_PAUSE) * (0.5 + self._jitter() / 2)
+        begin = max(ready, now + pause)
+        more = self._at + 1 < len(self._legs)
+        if begin >= min(self._until, self._deadline) or (more and begin - now > _WORTH_WAITING):
+            return None
+        del self._again[place]
+        self._left -= 1
+        self._round += 1
+        return Step(candidate, begin - now, leg.policy)
+
+    def _blocked(self, candidate: Candidate[R], wait: float, now: float) -> None:
+        """Note why nobody was asked, in case nobody will be."""
+        if self._error is not None:
+            return
+        target = candidate.target
+        limited = target.pulse.limited(now)
+        reason = errors_pb2.ERROR_REASON_RATE_LIMITED if limited else errors_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE
+        why = "is at its rate limit" if limited else "has failed too often of late"
+        self._error = GatewayError(
+            reason,
+            f"The target `{target.id}` {why}; it is asked again in {math.ceil(wait)} seconds.",
+            retry_after=timedelta(seconds=wait),
+            provider=target.provider.name,
+        )
