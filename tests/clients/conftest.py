@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 _HERE = Path(__file__).parent
-_LOCK = _HERE / "requirements.txt"
 _HOME = _HERE.parents[1] / "build" / "clients"
 _PATIENCE = 240.0
 """Seconds after which a program that hangs fails its test: the first start of a framework compiles it."""
@@ -25,23 +24,33 @@ Ask = Callable[[str, str, dict[str, str]], Awaitable[Report]]
 """A program, the gateway's address, and the model for each thing to try -> what the program tells."""
 
 
+def _environment(home: Path, lock: Path, interpreter: str) -> Path:
+    """The programs of an environment at `home` that holds what `lock` locks; it is made where it is not there."""
+    home.mkdir(parents=True, exist_ok=True)
+    programs, stamp = home / ".venv" / "bin", home / "stamp"
+    wanted = sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
+    with (home / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not (programs / "python").exists() or not stamp.exists() or stamp.read_text() != wanted:
+            uv = Path(sys.executable).with_name("uv")
+            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", interpreter, home / ".venv"], check=True)
+            install = [uv, "pip", "sync", "--quiet", "--system-certs", "--require-hashes"]
+            subprocess.run([*install, "--python", programs / "python", lock], check=True)
+            stamp.write_text(wanted)
+    return programs
+
+
 @pytest.fixture(scope="session")
 def client_python() -> Path:
-    """The Python of an environment that holds what `requirements.txt` locks; it is made where it is not there."""
-    _HOME.mkdir(parents=True, exist_ok=True)
-    python, stamp = _HOME / ".venv" / "bin" / "python", _HOME / "stamp"
-    wanted = sha256(_LOCK.read_bytes() + sys.version.encode()).hexdigest()
-    with (_HOME / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not python.exists() or not stamp.exists() or stamp.read_text() != wanted:
-            uv = Path(sys.executable).with_name("uv")
-            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, _HOME / ".venv"], check=True)
-            subprocess.run(
-                [uv, "pip", "sync", "--quiet", "--system-certs", "--require-hashes", "--python", python, _LOCK],
-                check=True,
-            )
-            stamp.write_text(wanted)
-    return python
+    """The Python of an environment that holds the frameworks."""
+    return _environment(_HOME, _HERE / "requirements.txt", sys.executable) / "python"
+
+
+@pytest.fixture(scope="session")
+def aider() -> Path:
+    """Aider, which runs on no Python after 3.12."""
+    interpreter = sys.executable if sys.version_info < (3, 13) else "3.12"
+    return _environment(_HOME.with_name("aider"), _HERE / "aider.txt", interpreter) / "aider"
 
 
 @pytest.fixture
