@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.store.database import MEMORY, Database, opened
+from trunkline.store.database import Database, opened
 from trunkline.store.responses import Stored
 from trunkline.store.seal import Seal
 from trunkline.store.stores import Stores
@@ -16,10 +16,10 @@ MONTH = 30 * 86_400.0
 PLENTY = 1 << 30
 
 
-@pytest.fixture(params=["memory", "file"])
-async def database(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[Database]:
-    """One in memory, and one in a file."""
-    one = await opened(MEMORY if request.param == "memory" else f"sqlite:///{tmp_path}/data/store.db")
+@pytest.fixture
+async def database(store_url: str) -> AsyncIterator[Database]:
+    """One in memory, one in a file, and one of PostgreSQL."""
+    one = await opened(store_url)
     yield one
     await one.close()
 

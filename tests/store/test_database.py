@@ -72,7 +72,9 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["mysql://x", "sqlite:///", "sqlite://", "/var/lib/x.db"])
 async def test_an_url_of_another_kind_is_refused(url: str) -> None:
     """The error names the setting and the forms that it takes."""
-    with pytest.raises(ConfigError, match=r"store\.url: must be `sqlite:///PATH`, `postgresql://USER@HOST/NAME` or `:memory:`"):
+    with pytest.raises(
+        ConfigError, match=r"store\.url: must be `sqlite:///PATH`, `postgresql://USER@HOST/NAME` or `:memory:`"
+    ):
         await opened(url)
 
 
