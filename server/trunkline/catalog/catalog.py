@@ -22,6 +22,21 @@ _LONGEST: Final = 256
 """The longest name that is looked up, in characters."""
 _EMBEDDED: Final = "sim"
 """The kind that answers here and costs nothing."""
+_HOSTS: Final = frozenset(
+    {
+        "bedrock",
+        "cerebras",
+        "fireworks",
+        "groq",
+        "huggingface",
+        "nebius",
+        "novita",
+        "openrouter",
+        "sambanova",
+        "together",
+    }
+)
+"""The kinds that serve others' models, with a context of their own choice."""
 _FREE: Final = Period(Price("sim", input=0, output=0))
 
 
@@ -71,8 +86,9 @@ class Catalog:
             return None
         facts = known or Facts()
         if found is not None:
-            info = found[1]
-            facts = replace(facts, context=info.context_window or facts.context, name=facts.name or info.name or "")
+            own, hosted = facts.context, found[1].context_window
+            context = hosted or own if kind in _HOSTS else own or hosted
+            facts = replace(facts, context=context, name=facts.name or found[1].name or "")
         return replace(facts, **said) if said else facts
 
     def _find_served(self, kind: str, model: str) -> bool:

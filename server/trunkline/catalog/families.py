@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import translate
 from functools import cache
@@ -38,42 +38,38 @@ def bare_name(model: str) -> str:
 
 
 def family_facts(kind: str, model: str) -> Facts | None:
-    """What is known of a model by its name; None where nothing is. Families of a kind serve at that kind alone."""
+    """What is known of a model by its name; None where nothing is."""
     name = bare_name(model)
-    for pattern, only, facts in _families():
-        if only == (kind if kind == "sim" else "") and pattern.match(name):
+    for pattern, served_by, facts in _families():
+        if (not served_by or served_by == kind) and pattern.match(name):
             return facts
     return None
 
 
-def family_names() -> Iterable[str]:
-    """The names of all families, in the order of the data."""
-    return [facts.name for _, _, facts in _families()]
-
-
 @cache
 def _families() -> Sequence[tuple[re.Pattern[str], str, Facts]]:
+    """Patterns of names, the kind that alone serves what they name (or none), and the facts."""
     data = tomllib.loads(_DATA.read_text())
-    sets: Mapping[str, list[str]] = data["sets"]
+    rows = [(group, {**group, **row}) for group in data["group"] for row in group["models"]]
     return [
-        (re.compile("|".join(map(translate, entry["match"]))), entry.get("kind", ""), _facts(entry, sets))
-        for entry in data["family"]
+        (re.compile("|".join(map(translate, row["match"]))), group.get("kind", ""), _facts(row, data["sets"]))
+        for group, row in rows
     ]
 
 
-def _facts(entry: Mapping[str, Any], sets: Mapping[str, list[str]]) -> Facts:
-    features = {feature for name in entry.get("features", ()) for feature in sets.get(name, (name,))}
-    created = entry.get("created")
+def _facts(row: Mapping[str, Any], sets: Mapping[str, list[str]]) -> Facts:
+    features = {feature for name in row.get("features", ()) for feature in sets.get(name, (name,))}
+    created = row.get("created")
     return Facts(
-        context=entry.get("context"),
-        max_output=entry.get("max_output"),
-        input=frozenset(entry.get("input", ("text",))),
-        output=frozenset(entry.get("output", ("text",))),
+        context=row.get("context"),
+        max_output=row.get("max_output"),
+        input=frozenset(row.get("input", ("text",))),
+        output=frozenset(row.get("output", ("text",))),
         features=frozenset(features),
-        quality=entry["quality"],
-        name=entry["name"],
+        quality=row["quality"],
+        name=row.get("name", ""),
         created=0
         if created is None
         else int(datetime(created.year, created.month, created.day, tzinfo=UTC).timestamp()),
-        author=entry["author"],
+        author=row["author"],
     )
