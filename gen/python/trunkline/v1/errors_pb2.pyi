@@ -56,6 +56,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller went away."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 16
     """The gateway failed."""
+    ERROR_REASON_UNAVAILABLE: _ErrorReason.ValueType  # 17
+    """The gateway can take no more calls for now, such as when its disk is full:
+    retry later, or at another gateway.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Every error carries one, without its prefix, as the `reason`
@@ -96,4 +100,8 @@ ERROR_REASON_CANCELLED: ErrorReason.ValueType  # 15
 """The caller went away."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 16
 """The gateway failed."""
+ERROR_REASON_UNAVAILABLE: ErrorReason.ValueType  # 17
+"""The gateway can take no more calls for now, such as when its disk is full:
+retry later, or at another gateway.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
