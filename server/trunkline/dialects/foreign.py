@@ -8,7 +8,7 @@ from typing import Final
 from trunkline.call import Loss
 from trunkline.dialects.turn import Turn
 from trunkline.dialects.wire import keys_of, loads
-from trunkline.v1.chat_pb2 import ChatRequest
+from trunkline.v1.chat_pb2 import ChatRequest, Tool
 from trunkline.v1.embeddings_pb2 import EmbedRequest
 
 _OWN: Final[dict[str, frozenset[str]]] = {
@@ -20,19 +20,23 @@ _OWN: Final[dict[str, frozenset[str]]] = {
 """Dialect -> the keys of its extras that nobody but the server which wrote them has a use for."""
 
 
-def foreign_losses(request: ChatRequest, turns: Iterable[Turn], dialect: str, losses: list[Loss]) -> None:
+def foreign_losses(
+    request: ChatRequest, turns: Iterable[Turn], tools: Iterable[Tool], dialect: str, losses: list[Loss]
+) -> None:
     """Add to `losses` each field that another dialect's caller wrote, that the contract does not model, and that a
-    request in `dialect` therefore leaves out. `turns` are the messages of `request`."""
+    request in `dialect` therefore leaves out. `turns` are the messages of `request`, `tools` its tools."""
     if request.extras:
         _note(request.extras, "", dialect, losses)
-    for index, (message, parts, _, text) in enumerate(turns):
+    for index, (message, _, parts, kinds, text) in enumerate(turns):
+        if text:
+            continue
         if message.extras:
             _note(message.extras, f"messages[{index}].", dialect, losses)
-        for part in () if text else parts:
+        for part, kind in zip(parts, kinds, strict=True):
             # Reasoning goes back to its origin alone, by contract: leaving its signature out is no loss.
-            if part.extras and part.WhichOneof("kind") != "reasoning":
+            if part.extras and kind != "reasoning":
                 _note(part.extras, f"messages[{index}].", dialect, losses)
-    for index, tool in enumerate(request.tools[:]):
+    for index, tool in enumerate(tools):
         if tool.extras:
             _note(tool.extras, f"tools[{index}].", dialect, losses)
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from trunkline.v1.chat_pb2 import ChatRequest
-from trunkline.v1.content_pb2 import Message, Part
+from trunkline.v1.content_pb2 import Message, Part, Role
 
 Kind: TypeAlias = Literal["text", "media", "tool_call", "tool_result", "reasoning", "refusal", "opaque"] | None
 """The kind of a part, as `WhichOneof` tells it."""
 
 
-Turn: TypeAlias = tuple[Message, list[Part], Sequence[Kind], str]
-"""A message, its parts, their kinds, and the text that is all there is of them, as `bare_text` tells it."""
+Turn: TypeAlias = tuple[Message, Role.ValueType, list[Part], Sequence[Kind], str]
+"""A message, its role, its parts, their kinds, and the text that is all there is of it beside its role, as `bare_text`
+tells it; empty where there is more."""
 
 _TEXT: tuple[Kind, ...] = ("text",)
 
@@ -25,8 +26,10 @@ def turns_of(request: ChatRequest) -> list[Turn]:
     for message in request.messages[:]:
         parts = message.parts[:]
         text = bare_text(parts)
-        kinds = _TEXT if text else [part.WhichOneof("kind") for part in parts]
-        turns.append((message, parts, kinds, text))
+        if text and not message.extras and not message.name:
+            turns.append((message, message.role, parts, _TEXT, text))
+        else:
+            turns.append((message, message.role, parts, [part.WhichOneof("kind") for part in parts], ""))
     return turns
 
 

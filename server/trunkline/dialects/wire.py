@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, AnyStr, TypeAlias
 
 import msgspec
@@ -301,11 +301,18 @@ class Object(msgspec.Struct, eq=False):
         self._wrong(key, value, "an array")
         return None
 
-    def take_objects(self, key: str) -> Iterator[Object]:
-        """The objects of the array at `key`, one by one; none where absent. A lenient object passes over the rest."""
+    def take_objects(
+        self, key: str, plain: Callable[[dict[str, Json], Any], bool] | None = None, into: Any = None
+    ) -> Iterator[Object]:
+        """The objects of the array at `key`, one by one; none where absent. A lenient object passes over the rest.
+
+        Those that `plain` reads by itself into `into`, as it tells, are not given: most are of a common shape, for
+        which an object that knows its path and what is left of it is more than they need.
+        """
         for index, value in enumerate(self.take_list(key) or ()):
             if type(value) is dict:
-                yield Object(value, self.lenient, self, key, index)
+                if plain is None or not plain(value, into):
+                    yield Object(value, self.lenient, self, key, index)
             elif not self.lenient:
                 path = f"{self.at(key)}[{index}]"
                 raise invalid_request(f"`{path}` must be an object, not {_kind(value)}.", path)

@@ -31,8 +31,33 @@ def decode_blocks(wire: Object, key: str, parts: Any) -> None:
         del wire.fields[key]
         parts.add().text = content
         return
-    for item in wire.take_objects(key):
+    for item in wire.take_objects(key, _decode_plain, parts):
         decode_block(item, parts)
+
+
+def _decode_plain(fields: dict[str, Json], parts: Any) -> bool:
+    """Read a text, a call or a result that holds nothing but what every one does, as most do. Tells whether this was
+    one."""
+    kind = fields.get("type")
+    if kind == "text":
+        text = fields.get("text")
+        if len(fields) == 2 and type(text) is str:
+            parts.add().text = text
+            return True
+    elif kind == "tool_use":
+        call_id, name, given = fields.get("id"), fields.get("name"), fields.get("input")
+        if len(fields) == 4 and type(call_id) is str and type(name) is str and type(given) is dict:
+            call = parts.add().tool_call
+            call.id, call.name, call.arguments_json = call_id, name, text_of(given)
+            return True
+    elif kind == "tool_result":
+        call_id, text = fields.get("tool_use_id"), fields.get("content")
+        if len(fields) == 3 and type(call_id) is str and type(text) is str:
+            result = parts.add().tool_result
+            result.tool_call_id = call_id
+            result.parts.add().text = text
+            return True
+    return False
 
 
 def decode_block(wire: Object, parts: Any, *, carried: bool = True) -> None:
@@ -43,9 +68,6 @@ def decode_block(wire: Object, parts: Any, *, carried: bool = True) -> None:
     kind = wire.fields.get("type")
     if type(kind) is not str:
         kind = wire.need_str("type")
-    if kind == "text" and len(wire.fields) == 2 and type(wire.fields.get("text")) is str:
-        parts.add().text = wire.fields["text"]
-        return
     if kind not in KINDS or (kind in ("image", "document") and not is_media(wire)):
         part = parts.add()
         part.opaque.dialect = DIALECT

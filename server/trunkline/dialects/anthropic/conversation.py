@@ -7,6 +7,8 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from trunkline.call import LossKind
 from trunkline.dialects.anthropic.content import decode_blocks, encode_part, plain
 from trunkline.dialects.anthropic.dialect import DIALECT
@@ -25,6 +27,8 @@ _ROLES: Final[dict[str, Role.ValueType]] = {
     "system": content_pb2.ROLE_SYSTEM,
 }
 
+_INSTRUCTIONS: Final = (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER)
+
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,256}")
 """What the API takes as the id of a tool call."""
 
@@ -38,6 +42,19 @@ def decode_system(wire: Object, request: ChatRequest) -> None:
     decode_blocks(wire, "system", message.parts)
 
 
+def decode_plain_turn(fields: dict[str, Json], messages: Any) -> bool:
+    """Read a message that holds nothing but a text, as many do, into `messages`, a repeated field. Tells whether this
+    was one."""
+    word, text = fields.get("role"), fields.get("content")
+    role = _ROLES.get(word) if type(word) is str else None
+    if role is None or type(text) is not str or len(fields) != 2:
+        return False
+    message = messages.add()
+    message.role = role
+    message.parts.add().text = text
+    return True
+
+
 def decode_turn(wire: Object, messages: Any) -> None:
     """Read one message into `messages`, a repeated field: two where it holds tool results and more."""
     word = wire.need_str("role")
@@ -49,41 +66,33 @@ def decode_turn(wire: Object, messages: Any) -> None:
         )
     message = messages.add()
     message.role = role
-    fields = wire.fields
-    content = fields.get("content")
-    if type(content) is str and len(fields) == 1:
-        message.parts.add().text = content
-        return
-    if content is None:
+    if wire.fields.get("content") is None:
         raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
     decode_blocks(wire, "content", message.parts)
-    if fields:
+    if wire.fields:
         wire.keep(message.extras, DIALECT)
     if role != content_pb2.ROLE_USER:
         return
     parts = message.parts[:]
-    rest = [part for part in parts if part.WhichOneof("kind") != "tool_result"]
+    rest = [part for part in parts if not part.HasField("tool_result")]
     if len(rest) == len(parts):
         return
     message.role = content_pb2.ROLE_TOOL
     if rest:
-        results = [part for part in parts if part.WhichOneof("kind") == "tool_result"]
+        results = [part for part in parts if part.HasField("tool_result")]
         del message.parts[:]
         message.parts.extend(results)
         messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
 
 
-class _Turn:
+class _Turn(msgspec.Struct, eq=False):
     """A message of the API that is being put together, from one or several of the contract's."""
 
-    __slots__ = ("blocks", "message", "results", "role", "server_tool_last")
-
-    def __init__(self, role: str, blocks: list[Json]) -> None:
-        self.role = role
-        self.message: dict[str, Json] = {"role": role, "content": None}
-        self.results: list[Json] | None = None
-        self.blocks = blocks
-        self.server_tool_last = False
+    role: str
+    message: dict[str, Json]
+    blocks: list[Json]
+    results: list[Json] | None = None
+    server_tool_last: bool = False
 
 
 class Conversation:
@@ -103,30 +112,29 @@ class Conversation:
 
     def add(self, turn: Turn, number: int) -> None:
         """Take the next message, the one of this `number`."""
-        message = turn[0]
-        if message.name:
+        message, role, _, _, text = turn
+        if not text and message.name:
             self._to.lose(f"messages[{number}].name")
-        match message.role:
-            case content_pb2.ROLE_SYSTEM | content_pb2.ROLE_DEVELOPER:
-                path = f"messages[{number}]"
-                blocks = self._instructions(turn, path)
-                if self._turns or self._waiting:
-                    self._waiting.append((path, message, blocks))
-                else:
-                    self._system.extend(blocks)
-            case content_pb2.ROLE_ASSISTANT:
-                if self._waiting:
-                    self._place()
-                self._append("assistant", turn, number)
-            case _:
-                self._append("user", turn, number)
+        if role == content_pb2.ROLE_ASSISTANT:
+            if self._waiting:
+                self._place()
+            self._append("assistant", turn, number)
+        elif role in _INSTRUCTIONS:
+            path = f"messages[{number}]"
+            blocks = self._instructions(turn, path)
+            if self._turns or self._waiting:
+                self._waiting.append((path, message, blocks))
+            else:
+                self._system.extend(blocks)
+        else:
+            self._append("user", turn, number)
 
     def write(self, wire: dict[str, Json]) -> None:
         """Write `system` and `messages`."""
         self._place()
         if not self._turns and self._system:
             # Instructions alone: the API answers a user.
-            self._turns.append(_Turn("user", self._system))
+            self._extend("user", self._system)
             self._system = []
             self._to.lose("messages[0].role", LossKind.APPROXIMATED)
         if self._system:
@@ -140,24 +148,24 @@ class Conversation:
         wire["messages"] = messages
 
     def _instructions(self, turn: Turn, path: str) -> list[Json]:
-        _, parts, kinds, _ = turn
+        _, _, parts, kinds, _ = turn
         for kind in kinds:
             if kind != "text" and kind != "opaque":
                 raise unsupported(f"`{path}` holds more than text, which instructions to this target cannot.", path)
         return self._blocks(parts, kinds, path)[1]
 
     def _append(self, role: str, said: Turn, number: int) -> None:
-        message, parts, kinds, text = said
+        message, _, parts, kinds, text = said
         if text and not text.isspace() and not parts[0].citations:
-            turn = self._extend(role, [{"type": "text", "text": text}])
-        else:
-            results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
-            if not blocks and not results:
-                return
-            turn = self._extend(role, blocks)
-            if results:
-                # They come first in their turn, whatever stands beside them.
-                turn.results = results if turn.results is None else turn.results + results
+            self._extend(role, [{"type": "text", "text": text}]).server_tool_last = False
+            return
+        results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
+        if not blocks and not results:
+            return
+        turn = self._extend(role, blocks)
+        if results:
+            # They come first in their turn, whatever stands beside them.
+            turn.results = results if turn.results is None else turn.results + results
         turn.server_tool_last = role == "assistant" and kinds[-1] == "opaque"
         if message.extras:
             restore(turn.message, message.extras, DIALECT)
@@ -168,7 +176,7 @@ class Conversation:
         if last is not None and last.role == role:
             last.blocks += blocks
             return last
-        turn = _Turn(role, blocks)
+        turn = _Turn(role, {"role": role, "content": None}, blocks)
         self._turns.append(turn)
         return turn
 
@@ -212,11 +220,10 @@ class Conversation:
         last = self._turns[-1] if self._turns else None
         legal = last is not None and (last.role == "user" or (last.role == "assistant" and last.server_tool_last))
         if legal and self._to.profile.system_turns:
-            turn = _Turn("system", [])
+            turn = self._extend("system", [])
             for _, message, blocks in waiting:
                 turn.blocks.extend(blocks)
                 restore(turn.message, message.extras, DIALECT)
-            self._turns.append(turn)
             return
         for path, _, blocks in waiting:
             self._system.extend(block for block in blocks if type(block) is dict)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from trunkline.call import Loss, LossKind
-from trunkline.dialects.anthropic.conversation import Conversation, decode_system, decode_turn
+from trunkline.dialects.anthropic.conversation import Conversation, decode_plain_turn, decode_system, decode_turn
 from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.profile import Profile, Writing
 from trunkline.dialects.anthropic.reasoning import decode_reasoning, encode_reasoning
 from trunkline.dialects.anthropic.schema import fit_schema
-from trunkline.dialects.anthropic.tools import decode_tool, decode_tool_choice, encode_tools
+from trunkline.dialects.anthropic.tools import decode_plain_tool, decode_tool, decode_tool_choice, encode_tools
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
@@ -44,9 +44,9 @@ def decode_request(wire: Object) -> ChatRequest:
         raise invalid_request("`messages` is required.", "messages")
     decode_system(wire, request)
     messages, tools = request.messages, request.tools
-    for item in wire.take_objects("messages"):
+    for item in wire.take_objects("messages", decode_plain_turn, messages):
         decode_turn(item, messages)
-    for item in wire.take_objects("tools"):
+    for item in wire.take_objects("tools", decode_plain_tool, tools):
         decode_tool(item, tools.add())
     decode_tool_choice(wire, request)
     decode_reasoning(wire, request)
@@ -106,15 +106,15 @@ def encode_request(
     text of the request is not the JSON that it must be.
     """
     to = Writing(profile, [] if losses is None else losses)
-    turns = turns_of(request)
-    foreign_losses(request, turns, DIALECT, to.losses)
+    turns, tools = turns_of(request), request.tools[:]
+    foreign_losses(request, turns, tools, DIALECT, to.losses)
     wire: dict[str, Json] = {"model": request.model} if request.model else {}
     wire["max_tokens"] = request.max_output_tokens if request.HasField("max_output_tokens") else profile.max_tokens
     conversation = Conversation(to)
     for number, turn in enumerate(turns):
         conversation.add(turn, number)
     conversation.write(wire)
-    encode_tools(request, wire, to)
+    encode_tools(request, tools, wire, to)
     thinks = encode_reasoning(request, wire, to)
     if request.HasField("response_format"):
         _encode_format(request, wire, to)

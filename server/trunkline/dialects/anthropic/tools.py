@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -28,8 +29,6 @@ _MODE_NAMES: Final[dict[int, str]] = {mode: name for name, mode in _MODES.items(
 
 def decode_tool(wire: Object, tool: Tool) -> None:
     """Read one tool. A tool of a type of its own, which the provider defines, is carried verbatim."""
-    if _decode_plain(wire.fields, tool):
-        return
     kind = wire.fields.get("type")
     if kind not in (None, "custom"):
         tool.native.dialect = DIALECT
@@ -54,12 +53,13 @@ def decode_tool(wire: Object, tool: Tool) -> None:
         wire.keep(tool.extras, DIALECT)
 
 
-def _decode_plain(fields: dict[str, Json], tool: Tool) -> bool:
-    """Read a tool that holds nothing but its name, description and schema, as most do. Tells whether this was one."""
+def decode_plain_tool(fields: dict[str, Json], tools: Any) -> bool:
+    """Read a tool that holds nothing but its name, description and schema, as most do, into `tools`, a repeated field.
+    Tells whether this was one."""
     name, description, schema = fields.get("name"), fields.get("description"), fields.get("input_schema")
     if not (len(fields) == 3 and type(name) is str and type(description) is str and type(schema) is dict):
         return False
-    function = tool.function
+    function = tools.add().function
     function.name, function.description, function.parameters_json = name, description, text_of(schema)
     return True
 
@@ -85,13 +85,12 @@ def decode_tool_choice(wire: Object, request: ChatRequest) -> None:
         request.parallel_tool_calls = not disabled
 
 
-def encode_tools(request: ChatRequest, wire: dict[str, Json], to: Writing) -> None:
-    """Write the tools and the choice among them. A tool that another provider runs is left out, and noted."""
-    tools = [
-        block for number, tool in enumerate(request.tools[:]) if (block := _encode_tool(tool, to, number)) is not None
-    ]
-    if tools:
-        wire["tools"] = tools
+def encode_tools(request: ChatRequest, tools: Sequence[Tool], wire: dict[str, Json], to: Writing) -> None:
+    """Write the `tools` of `request` and the choice among them. A tool that another provider runs is left out, and
+    noted."""
+    written = [block for number, tool in enumerate(tools) if (block := _encode_tool(tool, to, number)) is not None]
+    if written:
+        wire["tools"] = written
         _encode_choice(request, wire, to)
     elif request.tool_choice.WhichOneof("choice") == "name" or (
         request.tool_choice.mode == chat_pb2.ToolChoice.MODE_REQUIRED

@@ -31,15 +31,50 @@ _JSON: Final = '{"json":{}}'
 
 def decode_blocks(wire: Object, key: str, parts: Any, role: Role.ValueType) -> None:
     """Read the blocks at `key` into `parts`."""
-    items = wire.fields.get(key)
+    plain = _decode_plain_result if role == content_pb2.ROLE_USER else _decode_plain
+    for item in wire.take_objects(key, plain, parts):
+        decode_block(item, parts, role)
+
+
+def plain_text(items: Json) -> str | None:
+    """The text that is all there is in `items`, an array of blocks, as in most; None otherwise."""
     if type(items) is list and len(items) == 1 and type(items[0]) is dict and len(items[0]) == 1:
         text = items[0].get("text")
-        if type(text) is str:
-            del wire.fields[key]
-            parts.add().text = text
-            return
-    for item in wire.take_objects(key):
-        decode_block(item, parts, role)
+        return text if type(text) is str else None
+    return None
+
+
+def _decode_plain(fields: dict[str, Json], parts: Any) -> bool:
+    """Read a text or a call that holds nothing but what every one does, as most do. Tells whether this was one."""
+    if len(fields) != 1:
+        return False
+    text = fields.get("text")
+    if type(text) is str:
+        parts.add().text = text
+        return True
+    inner = fields.get("toolUse")
+    if type(inner) is not dict or len(inner) != 3:
+        return False
+    call_id, name, given = inner.get("toolUseId"), inner.get("name"), inner.get("input")
+    if not (type(call_id) is str and type(name) is str and type(given) is dict):
+        return False
+    call = parts.add().tool_call
+    call.id, call.name, call.arguments_json = call_id, name, text_of(given)
+    return True
+
+
+def _decode_plain_result(fields: dict[str, Json], parts: Any) -> bool:
+    """Read a result that is one text, as most are. Tells whether this was one."""
+    inner = fields.get("toolResult")
+    if type(inner) is not dict or len(inner) != 2 or len(fields) != 1:
+        return False
+    call_id, text = inner.get("toolUseId"), plain_text(inner.get("content"))
+    if type(call_id) is not str or text is None:
+        return False
+    result = parts.add().tool_result
+    result.tool_call_id = call_id
+    result.parts.add().text = text
+    return True
 
 
 def decode_block(wire: Object, parts: Any, role: Role.ValueType) -> None:

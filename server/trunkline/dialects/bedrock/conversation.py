@@ -7,8 +7,10 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from trunkline.call import LossKind
-from trunkline.dialects.bedrock.content import cache_block, decode_blocks, encode_part
+from trunkline.dialects.bedrock.content import cache_block, decode_blocks, encode_part, plain_text
 from trunkline.dialects.bedrock.dialect import DIALECT
 from trunkline.dialects.bedrock.profile import Writing
 from trunkline.dialects.ids import made_id
@@ -25,6 +27,8 @@ ROLES: Final[dict[str, Role.ValueType]] = {
     "system": content_pb2.ROLE_SYSTEM,
 }
 
+_INSTRUCTIONS: Final = (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER)
+
 _ID: Final = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 """What the API takes as the id of a tool call."""
 
@@ -39,6 +43,19 @@ def decode_system(wire: Object, request: ChatRequest) -> None:
         return
     message = request.messages.add(role=content_pb2.ROLE_SYSTEM)
     decode_blocks(wire, "system", message.parts, content_pb2.ROLE_SYSTEM)
+
+
+def decode_plain_turn(fields: dict[str, Json], messages: Any) -> bool:
+    """Read a message that holds nothing but a text, as many do, into `messages`, a repeated field. Tells whether this
+    was one."""
+    word, text = fields.get("role"), plain_text(fields.get("content"))
+    role = ROLES.get(word) if type(word) is str else None
+    if role is None or text is None or len(fields) != 2:
+        return False
+    message = messages.add()
+    message.role = role
+    message.parts.add().text = text
+    return True
 
 
 def decode_turn(wire: Object, messages: Any) -> None:
@@ -60,27 +77,28 @@ def decode_turn(wire: Object, messages: Any) -> None:
     if role != content_pb2.ROLE_USER:
         return
     parts = message.parts[:]
-    rest = [part for part in parts if part.WhichOneof("kind") != "tool_result"]
+    rest = [part for part in parts if not part.HasField("tool_result")]
     if len(rest) == len(parts):
         return
     message.role = content_pb2.ROLE_TOOL
     if rest:
-        results = [part for part in parts if part.WhichOneof("kind") == "tool_result"]
+        results = [part for part in parts if part.HasField("tool_result")]
         del message.parts[:]
         message.parts.extend(results)
         messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
 
 
-class _Turn:
+class _Turn(msgspec.Struct, eq=False):
     """A message of the API that is being put together, from one or several of the contract's."""
 
-    __slots__ = ("blocks", "message", "results", "role")
+    role: str
+    message: dict[str, Json]
+    blocks: list[Json]
+    results: list[Json] | None = None
 
-    def __init__(self, role: str, blocks: list[Json]) -> None:
-        self.role = role
-        self.message: dict[str, Json] = {"role": role, "content": None}
-        self.results: list[Json] | None = None
-        self.blocks = blocks
+
+def _turn(role: str, blocks: list[Json]) -> _Turn:
+    return _Turn(role, {"role": role, "content": None}, blocks)
 
 
 class Conversation:
@@ -102,35 +120,34 @@ class Conversation:
 
     def add(self, turn: Turn, number: int) -> None:
         """Take the next message, the one of this `number`."""
-        message = turn[0]
-        if message.name:
+        message, role, _, _, text = turn
+        if not text and message.name:
             self._to.lose(f"messages[{number}].name")
-        match message.role:
-            case content_pb2.ROLE_SYSTEM | content_pb2.ROLE_DEVELOPER:
-                path = f"messages[{number}]"
-                blocks = self._instructions(turn, path)
-                if self._turns or self._waiting:
-                    self._waiting.append((path, message, blocks))
-                else:
-                    self._system.extend(blocks)
-            case content_pb2.ROLE_ASSISTANT:
-                if self._waiting:
-                    self._place()
-                self._append("assistant", turn, number)
-            case _:
-                self._append("user", turn, number)
+        if role == content_pb2.ROLE_ASSISTANT:
+            if self._waiting:
+                self._place()
+            self._append("assistant", turn, number)
+        elif role in _INSTRUCTIONS:
+            path = f"messages[{number}]"
+            blocks = self._instructions(turn, path)
+            if self._turns or self._waiting:
+                self._waiting.append((path, message, blocks))
+            else:
+                self._system.extend(blocks)
+        else:
+            self._append("user", turn, number)
 
     def write(self, wire: dict[str, Json]) -> None:
         """Write `system` and `messages`."""
         self._place()
         if not self._turns and self._system:
             # Instructions alone: the API answers a user.
-            self._turns.append(_Turn("user", self._system))
+            self._extend("user", self._system)
             self._system = []
             self._to.lose("messages[0].role", LossKind.APPROXIMATED)
         elif self._turns and self._turns[0].role == "assistant":
             # A conversation must begin with the user.
-            self._turns.insert(0, _Turn("user", [{"text": _FILLER}]))
+            self._turns.insert(0, _turn("user", [{"text": _FILLER}]))
             self._to.lose("messages[0].role", LossKind.APPROXIMATED)
         if self._system and not self._to.profile.system:
             first = self._turns[0]
@@ -152,24 +169,24 @@ class Conversation:
         wire["messages"] = messages
 
     def _instructions(self, turn: Turn, path: str) -> list[Json]:
-        _, parts, kinds, _ = turn
+        _, _, parts, kinds, _ = turn
         for kind in kinds:
             if kind != "text" and kind != "opaque":
                 raise unsupported(f"`{path}` holds more than text, which instructions to this target cannot.", path)
         return self._blocks(parts, kinds, path)[1]
 
     def _append(self, role: str, said: Turn, number: int) -> None:
-        message, parts, kinds, text = said
+        message, _, parts, kinds, text = said
         if text and not text.isspace() and not parts[0].citations:
-            turn = self._extend(role, [{"text": text}])
-        else:
-            results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
-            if not blocks and not results:
-                return
-            turn = self._extend(role, blocks)
-            if results:
-                # They come first in their turn, whatever stands beside them.
-                turn.results = results if turn.results is None else turn.results + results
+            self._extend(role, [{"text": text}])
+            return
+        results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
+        if not blocks and not results:
+            return
+        turn = self._extend(role, blocks)
+        if results:
+            # They come first in their turn, whatever stands beside them.
+            turn.results = results if turn.results is None else turn.results + results
         if message.extras:
             restore(turn.message, message.extras, DIALECT)
 
@@ -179,7 +196,7 @@ class Conversation:
         if last is not None and last.role == role:
             last.blocks += blocks
             return last
-        turn = _Turn(role, blocks)
+        turn = _turn(role, blocks)
         self._turns.append(turn)
         return turn
 
@@ -227,11 +244,10 @@ class Conversation:
             return
         claude = self._to.profile.claude
         if claude is not None and claude.system_turns and self._turns and self._turns[-1].role == "user":
-            turn = _Turn("system", [])
+            turn = self._extend("system", [])
             for _, message, blocks in waiting:
                 turn.blocks.extend(blocks)
                 restore(turn.message, message.extras, DIALECT)
-            self._turns.append(turn)
             return
         for path, _, blocks in waiting:
             self._system.extend(blocks)

@@ -6,7 +6,7 @@ from typing import Final
 
 from trunkline.call import Loss, LossKind
 from trunkline.dialects.anthropic.schema import fit_schema
-from trunkline.dialects.bedrock.conversation import Conversation, decode_system, decode_turn
+from trunkline.dialects.bedrock.conversation import Conversation, decode_plain_turn, decode_system, decode_turn
 from trunkline.dialects.bedrock.dialect import DIALECT
 from trunkline.dialects.bedrock.profile import Profile, Writing, profile_of
 from trunkline.dialects.bedrock.reasoning import FIELDS, decode_reasoning, encode_reasoning
@@ -32,7 +32,7 @@ def decode_request(wire: Object) -> ChatRequest:
         raise invalid_request("`messages` is required.", "messages")
     decode_system(wire, request)
     messages = request.messages
-    for item in wire.take_objects("messages"):
+    for item in wire.take_objects("messages", decode_plain_turn, messages):
         decode_turn(item, messages)
     decode_tools(wire, request)
     decode_reasoning(wire, request)
@@ -93,14 +93,14 @@ def encode_request(
     where a text of the request is not the JSON that it must be.
     """
     to = Writing(profile, [] if losses is None else losses)
-    turns = turns_of(request)
-    foreign_losses(request, turns, DIALECT, to.losses)
+    turns, tools = turns_of(request), request.tools[:]
+    foreign_losses(request, turns, tools, DIALECT, to.losses)
     wire: dict[str, Json] = {}
     conversation = Conversation(to)
     for number, turn in enumerate(turns):
         conversation.add(turn, number)
     conversation.write(wire)
-    encode_tools(request, conversation.tools, wire, to)
+    encode_tools(request, tools, conversation.tools, wire, to)
     thinks = encode_reasoning(request, wire, to)
     if request.HasField("response_format"):
         _encode_format(request, wire, to)

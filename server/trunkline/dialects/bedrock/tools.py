@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -31,7 +31,7 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
     if config is None:
         return
     tools = request.tools
-    for item in config.take_objects("tools"):
+    for item in config.take_objects("tools", _decode_plain, tools):
         if "cachePoint" in item.fields and take_cache(item.fields, tools[-1] if tools else None):
             continue
         tool = tools.add()
@@ -52,8 +52,6 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
 
 
 def _decode_tool(wire: Object, tool: Tool) -> None:
-    if _decode_plain(wire.fields, tool):
-        return
     inner = wire.take_object("toolSpec")
     if inner is None:
         return
@@ -71,58 +69,63 @@ def _decode_tool(wire: Object, tool: Tool) -> None:
     wire.keep(tool.extras, DIALECT)
 
 
-def _decode_plain(fields: dict[str, Json], tool: Tool) -> bool:
-    """Read a tool that holds nothing but its name, description and schema, as most do. Tells whether this was one."""
-    inner = fields["toolSpec"]
+def _decode_plain(fields: dict[str, Json], tools: Any) -> bool:
+    """Read a tool that holds nothing but its name, description and schema, as most do, into `tools`, a repeated field.
+    Tells whether this was one."""
+    inner = fields.get("toolSpec")
+    if not (type(inner) is dict and len(fields) == 1 and len(inner) == 3):
+        return False
     schema = inner.get("inputSchema")
-    if not (len(fields) == 1 and len(inner) == 3 and type(schema) is dict and len(schema) == 1):
+    if type(schema) is not dict or len(schema) != 1:
         return False
     name, description, parameters = inner.get("name"), inner.get("description"), schema.get("json")
     if not (type(name) is str and type(description) is str and type(parameters) is dict):
         return False
-    function = tool.function
+    function = tools.add().function
     function.name, function.description, function.parameters_json = name, description, text_of(parameters)
     return True
 
 
-def encode_tools(request: ChatRequest, called: Iterable[str], wire: dict[str, Json], to: Writing) -> None:
-    """Write the tools and the choice among them. A tool that another provider runs is left out, and noted.
+def encode_tools(
+    request: ChatRequest, tools: Sequence[Tool], called: Iterable[str], wire: dict[str, Json], to: Writing
+) -> None:
+    """Write the `tools` of `request` and the choice among them. A tool that another provider runs is left out, and
+    noted.
 
     The API takes no calls without tools: where the caller has none any more, those that were `called` stand for them.
     """
-    tools: list[Json] = []
-    for number, tool in enumerate(request.tools[:]):
+    written: list[Json] = []
+    for number, tool in enumerate(tools):
         block = _encode_tool(tool, to, number)
         if block is not None:
-            tools.append(block)
-            mark = _mark(tool, to)
-            if mark is not None:
-                tools.append(mark)
+            written.append(block)
+            if tool.HasField("cache"):
+                _put_mark(tool, written, to)
     called = list(called)
-    if not tools and called:
-        tools = [{"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object"}}}} for name in called]
+    if not written and called:
+        written = [{"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object"}}}} for name in called]
         to.lose("tools", LossKind.APPROXIMATED)
-    elif request.tool_choice.mode == chat_pb2.ToolChoice.MODE_NONE and tools:
+    elif request.tool_choice.mode == chat_pb2.ToolChoice.MODE_NONE and written:
         if called:
             to.lose("tool_choice")
         else:
             # There is no word for it: a model that knows of no tool calls none.
-            tools = []
+            written = []
             to.lose("tool_choice", LossKind.EMULATED)
-    if tools:
-        wire["toolConfig"] = {"tools": tools}
+    if written:
+        wire["toolConfig"] = {"tools": written}
         _encode_choice(request, wire, to)
     elif _is_forced(request):
         to.lose("tool_choice")
 
 
-def _mark(tool: Tool, to: Writing) -> dict[str, Json] | None:
-    if not tool.HasField("cache"):
-        return None
+def _put_mark(tool: Tool, written: list[Json], to: Writing) -> None:
     if not to.profile.tool_cache:
         to.lose("cache_control")
-        return None
-    return encode_cache(tool.cache, to)
+        return
+    mark = encode_cache(tool.cache, to)
+    if mark is not None:
+        written.append(mark)
 
 
 def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:

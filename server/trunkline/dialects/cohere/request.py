@@ -57,7 +57,7 @@ def encode_request(request: ChatRequest, losses: list[Loss], *, reasoning: bool 
 
     Raises `GatewayError` (UNSUPPORTED) where leaving it out would change what the conversation says.
     """
-    foreign_losses(request, turns_of(request), DIALECT, losses)
+    foreign_losses(request, turns_of(request), request.tools, DIALECT, losses)
     messages = _encode_messages(request, losses)
     wire: dict[str, Json] = {"model": request.model, "messages": messages}
     tools = [one for index, tool in enumerate(request.tools) if (one := _encode_tool(tool, index, losses))]

@@ -74,7 +74,7 @@ def _put_tokens(prompt: Prompt, tokens: list[Json], path: str) -> None:
 def encode_request(request: ChatRequest, losses: list[Loss] | None = None) -> dict[str, Json]:
     """Write a request; what it cannot hold is added to `losses`."""
     losses = [] if losses is None else losses
-    foreign_losses(request, turns_of(request), DIALECT, losses)
+    foreign_losses(request, turns_of(request), request.tools, DIALECT, losses)
     losses.extend(Loss(name) for name in _BEYOND if _is_set(request, name))
     completion = request.completion
     prompts: list[Json] = [

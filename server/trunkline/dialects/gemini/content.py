@@ -191,8 +191,7 @@ def encode_contents(turns: Iterable[Turn], to: Writing) -> tuple[list[Json], lis
     names: dict[str, str] = {}
     beside: list[Json] = []
     answering = False
-    for number, (message, said, kinds, text) in enumerate(turns):
-        role = message.role
+    for number, (message, role, said, kinds, text) in enumerate(turns):
         if role in _INSTRUCTIONS:
             if contents:
                 to.lose(f"messages[{number}].role", LossKind.APPROXIMATED)

@@ -76,8 +76,8 @@ def encode_request(
     where a text of the request is not the JSON that it must be.
     """
     to = Writing(profile, [] if losses is None else losses)
-    turns = turns_of(request)
-    foreign_losses(request, turns, DIALECT, to.losses)
+    turns, tools = turns_of(request), request.tools[:]
+    foreign_losses(request, turns, tools, DIALECT, to.losses)
     system, contents = encode_contents(turns, to)
     wire: dict[str, Json] = {"contents": contents}
     if system:

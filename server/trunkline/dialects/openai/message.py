@@ -48,9 +48,6 @@ def decode_message(wire: Object, message: Message) -> None:
     message.role = role
     if role == content_pb2.ROLE_TOOL:
         _decode_result(wire, word, message.parts.add())
-    elif len(fields) == 1 and type(fields.get("content")) is str:
-        # Most messages hold no more than a text.
-        message.parts.add().text = fields.pop("content")
     else:
         name = wire.take_str("name")
         if name:
@@ -103,9 +100,12 @@ def decode_assistant(wire: Object, message: Message) -> None:
 
 def encode_message(turn: Turn, messages: list[Json], to: Writing, number: int) -> None:
     """Write the message of this `number` into `messages`: several where it holds the results of several calls."""
-    message, parts, kinds, text = turn
-    if text or "tool_result" not in kinds:
-        wire = _encode_turn(message, parts, kinds, text, to, number)
+    message, role, parts, kinds, text = turn
+    if text:
+        messages.append({"role": _name(role, to), "content": text})
+        return
+    if "tool_result" not in kinds:
+        wire = _encode_turn(message, role, parts, kinds, to, number)
         if wire.get("content") is not None or not _is_foreign(parts):
             messages.append(wire)
         return
@@ -117,10 +117,10 @@ def encode_message(turn: Turn, messages: list[Json], to: Writing, number: int) -
         else:
             others.append(part)
     if others:
-        rest = Message(role=message.role, name=message.name)
-        wire = _encode_turn(rest, others, [kind for kind in kinds if kind != "tool_result"], "", to, number)
+        rest = Message(name=message.name)
+        wire = _encode_turn(rest, role, others, [kind for kind in kinds if kind != "tool_result"], to, number)
         # What the assistant says comes before the results of its calls, what anyone else says after them.
-        wires.insert(0 if message.role == content_pb2.ROLE_ASSISTANT else len(wires), wire)
+        wires.insert(0 if role == content_pb2.ROLE_ASSISTANT else len(wires), wire)
     messages.extend(wires)
 
 
@@ -146,19 +146,20 @@ def _encode_result(part: Part, message: Message, to: Writing, number: int, index
     return wire
 
 
+def _name(role: Role.ValueType, to: Writing) -> str:
+    name = _NAMES.get(role, "user")
+    return "system" if name == "developer" and not to.profile.developer_role else name
+
+
 def _encode_turn(
-    message: Message, parts: Sequence[Part], kinds: Sequence[Kind], text: str, to: Writing, number: int
+    message: Message, role: Role.ValueType, parts: Sequence[Part], kinds: Sequence[Kind], to: Writing, number: int
 ) -> dict[str, Json]:
-    """Write `message`, of which these are the parts that it is to hold, their kinds, and the text that is all."""
-    role, name = _NAMES.get(message.role, "user"), message.name
-    if role == "developer" and not to.profile.developer_role:
-        role = "system"
-    wire: dict[str, Json] = {"role": role}
+    """Write `message`, which is of `role` and is to hold these parts, which are of these kinds."""
+    wire: dict[str, Json] = {"role": _name(role, to)}
+    name = message.name
     if name:
         wire["name"] = name
-    if text:
-        wire["content"] = text
-    elif role == "assistant":
+    if role == content_pb2.ROLE_ASSISTANT:
         _encode_assistant(parts, kinds, wire, to, number)
     else:
         wire["content"] = encode_content(parts, to, f"messages[{number}]")

@@ -9,6 +9,7 @@ from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.openai.content import DIALECT, encode_cache, name_of, take_cache
 from trunkline.dialects.openai.effort import WRITTEN, decode_effort, drop_other_forms, encode_effort
 from trunkline.dialects.openai.message import decode_message, encode_message
+from trunkline.dialects.openai.plain import decode_plain_message, decode_plain_tool
 from trunkline.dialects.openai.profile import Profile, Writing
 from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, loads, own_keys, raw, restore, text_of
@@ -51,9 +52,9 @@ def decode_request(wire: Object) -> ChatRequest:
     if wire.fields.get("messages") is None:
         raise invalid_request("`messages` is required.", "messages")
     messages, tools = request.messages, request.tools
-    for item in wire.take_objects("messages"):
+    for item in wire.take_objects("messages", decode_plain_message, messages):
         decode_message(item, messages.add())
-    for item in wire.take_objects("tools"):
+    for item in wire.take_objects("tools", decode_plain_tool, tools):
         _decode_tool(item, tools.add())
     _decode_tool_choice(wire, request)
     _decode_response_format(wire, request)
@@ -105,8 +106,6 @@ def decode_sampling(wire: Object, sampling: Sampling) -> None:
 
 
 def _decode_tool(wire: Object, tool: Tool) -> None:
-    if _decode_plain(wire.fields, tool):
-        return
     kind = wire.fields.get("type")
     if kind != "function" and not (kind is None and "function" in wire.fields):  # Mistral's own client leaves it out
         wire.check_str("type")
@@ -131,20 +130,6 @@ def _decode_tool(wire: Object, tool: Tool) -> None:
     if "cache_control" in wire.fields:
         take_cache(wire, tool.cache)
     wire.keep(tool.extras, DIALECT)
-
-
-def _decode_plain(fields: dict[str, Json], tool: Tool) -> bool:
-    """Read a function that holds nothing but its name, description and parameters, as most do. Tells whether this was
-    one."""
-    inner = fields.get("function")
-    if not (type(inner) is dict and len(inner) == 3 and len(fields) == 2 and fields.get("type") == "function"):
-        return False
-    name, description, parameters = inner.get("name"), inner.get("description"), inner.get("parameters")
-    if not (type(name) is str and type(description) is str and type(parameters) is dict):
-        return False
-    function = tool.function
-    function.name, function.description, function.parameters_json = name, description, text_of(parameters)
-    return True
 
 
 def _decode_tool_choice(wire: Object, request: ChatRequest) -> None:
@@ -232,16 +217,16 @@ def encode_request(
     where a text of the request is not the JSON that it must be.
     """
     to = Writing(profile, [] if losses is None else losses)
-    turns = turns_of(request)
-    foreign_losses(request, turns, DIALECT, to.losses)
+    turns, tools = turns_of(request), request.tools[:]
+    foreign_losses(request, turns, tools, DIALECT, to.losses)
     messages: list[Json] = []
     for number, turn in enumerate(turns):
         encode_message(turn, messages, to, number)
     wire: dict[str, Json] = {"model": request.model, "messages": messages}
-    tools = [_encode_tool(tool, to, number) for number, tool in enumerate(request.tools[:]) if _has(tool, to, number)]
-    if tools:
-        wire["tools"] = tools
-    if request.HasField("tool_choice") and (tools or not request.tools):
+    written = [one for number, tool in enumerate(tools) if (one := _encode_tool(tool, to, number)) is not None]
+    if written:
+        wire["tools"] = written
+    if request.HasField("tool_choice") and (written or not tools):
         _encode_tool_choice(request.tool_choice, wire)
     if request.HasField("response_format"):
         _encode_response_format(request.response_format, wire)
@@ -285,16 +270,12 @@ def _put(wire: dict[str, Json], name: str, value: Json, to: Writing) -> None:
         wire[name] = value
 
 
-def _has(tool: Tool, to: Writing, number: int) -> bool:
-    """Whether the format has the tool; one that only another's provider runs is left out, and noted."""
-    if tool.HasField("native") and tool.native.dialect != DIALECT:
-        to.lose(f"tools[{number}].{name_of(tool.native)}")
-        return False
-    return True
-
-
 def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:
+    """Write one tool; None for one that only another's provider runs, which is left out, and noted."""
     if tool.HasField("native"):
+        if tool.native.dialect != DIALECT:
+            to.lose(f"tools[{number}].{name_of(tool.native)}")
+            return None
         return _native(tool.native.json, f"tools[{number}].native.json")
     function = tool.function
     written: dict[str, Json] = {"name": function.name}
@@ -318,9 +299,12 @@ def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:
 
 def _native(text: str, path: str) -> Json:
     try:
-        return loads(text)
+        value = loads(text)
     except GatewayError as error:
         raise invalid_request(error.message, path) from None
+    if value is None:
+        raise invalid_request(f"`{path}` must be the text of a JSON object.", path)
+    return value
 
 
 def _encode_tool_choice(choice: ToolChoice, wire: dict[str, Json]) -> None:

@@ -34,27 +34,29 @@ def encode_messages(turns: Sequence[Turn], to: Writing, begin: int = 0) -> list[
     items: list[Json] = []
     for number in range(begin, len(turns)):
         turn = turns[number]
-        message, parts, _, text = turn
-        if message.name:
+        message, role, parts, _, text = turn
+        if not text and message.name:
             to.lose(f"messages[{number}].name")
-        if message.role == content_pb2.ROLE_ASSISTANT:
+        if role == content_pb2.ROLE_ASSISTANT:
             if text and not parts[0].citations and not parts[0].logprobs:
                 items.append({"role": "assistant", "content": text})
             else:
                 _encode_assistant(turn, items, to, f"messages[{number}]")
+        elif text:
+            items.append({"role": _NAMES.get(role, "user"), "content": text})
         else:
             _encode_turn(turn, items, to, f"messages[{number}]")
     return items
 
 
 def _encode_turn(turn: Turn, items: list[Json], to: Writing, path: str) -> None:
-    message, parts, kinds, text = turn
-    said: list[Part] = parts if text else []
-    for index, part in enumerate(() if text else parts):
+    message, role, parts, kinds, _ = turn
+    said: list[Part] = []
+    for index, part in enumerate(parts):
         kind = kinds[index]
         if kind == "tool_result":
             items.append(_encode_result(part, to, path))
-        elif kind == "opaque" and message.role == content_pb2.ROLE_TOOL:
+        elif kind == "opaque" and role == content_pb2.ROLE_TOOL:
             block = encode_opaque(part, to, path)
             if block is not None:
                 items.append(block)
@@ -63,9 +65,9 @@ def _encode_turn(turn: Turn, items: list[Json], to: Writing, path: str) -> None:
         else:
             said.append(part)
     if said:
-        content = text or encode_input(said, to, path)
+        content = encode_input(said, to, path)
         if content != []:
-            wire: dict[str, Json] = {"role": _NAMES.get(message.role, "user"), "content": content}
+            wire: dict[str, Json] = {"role": _NAMES.get(role, "user"), "content": content}
             if message.extras:
                 wire.update(restore_item(wire, message.extras))
                 if wire.get("type") == RESULTS[0]:
@@ -90,7 +92,7 @@ def _encode_result(part: Part, to: Writing, path: str) -> dict[str, Json]:
 
 
 def _encode_assistant(turn: Turn, items: list[Json], to: Writing, path: str) -> None:
-    _, parts, kinds, _ = turn
+    _, _, parts, kinds, _ = turn
     open_message: dict[str, Json] | None = None
     messages: list[dict[str, Json]] = []
     for index, part in enumerate(parts):

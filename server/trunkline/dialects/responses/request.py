@@ -135,12 +135,12 @@ def encode_request(request: ChatRequest, losses: list[Loss] | None = None) -> di
     where a text of the request is not the JSON that it must be.
     """
     to = Writing([] if losses is None else losses)
-    turns = turns_of(request)
-    foreign_losses(request, turns, DIALECT, to.losses)
+    turns, tools = turns_of(request), request.tools[:]
+    foreign_losses(request, turns, tools, DIALECT, to.losses)
     wire: dict[str, Json] = {"model": request.model}
     begin = 0
     if turns and _is_instructions(turns[0][0]):
-        wire["instructions"] = turns[0][1][0].text
+        wire["instructions"] = turns[0][2][0].text
         begin = 1
     wire["input"] = encode_messages(turns, to, begin)
     tools = encode_tools(request.tools, to)
