@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
@@ -16,7 +18,8 @@ from pydantic.fields import FieldInfo
 
 from trunkline.config.address import Address
 from trunkline.config.known import HOSTED, LOCAL
-from trunkline.config.model import Config, Section
+from trunkline.config.model import Config
+from trunkline.config.section import Section
 from trunkline.config.settings import SETTINGS, bare, section
 
 EXAMPLE: Final = """\
@@ -96,7 +99,7 @@ def render() -> str:
         if inner is None:
             top.append((name, field))
         else:
-            parts.append(_section(f"{name}{_step(field.annotation)}", field.description or "", inner))
+            parts.extend(_sections(f"{name}{_step(field.annotation)}", field.description or "", inner))
     parts.append(f"## At the top\n\n{_table('', top)}\n")
     return "\n".join(parts)
 
@@ -125,8 +128,18 @@ def _discovery() -> Iterator[str]:
         yield f"| `{local.name}` | `127.0.0.1:{local.port}` lists models | that address |"
 
 
-def _section(name: str, description: str, model: type[Section]) -> str:
-    return f"## `{name}`\n\n{description}\n\n{_table(name, list(_flat(model, '')))}\n"
+def _sections(name: str, description: str, model: type[Section]) -> Iterator[str]:
+    """The section, and then those that it holds lists of."""
+    fields = list(_flat(model, ""))
+    yield f"## `{name}`\n\n{description}\n\n{_table(name, fields)}\n"
+    for inner, field in fields:
+        if (listed := _listed(field.annotation)) is not None:
+            yield from _sections(f"{name}.{inner}[]", (listed.__doc__ or "").strip(), listed)
+
+
+def _listed(annotation: Any) -> type[Section] | None:
+    """The section that a field holds a list of."""
+    return _inner(annotation) if get_origin(bare(annotation)) is list else None
 
 
 def _flat(model: type[Section], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
@@ -162,8 +175,8 @@ def _step(annotation: Any) -> str:
 
 def _type(field: FieldInfo) -> str:
     annotation = bare(field.annotation)
-    if get_origin(annotation) is Literal:
-        return ", ".join(f"`{value}`" for value in get_args(annotation))
+    if _listed(annotation) is not None:
+        return "list, as below"
     if get_origin(annotation) is list:
         return f"list of {_word(get_args(annotation)[0])}"
     if get_origin(annotation) is dict:
@@ -179,7 +192,11 @@ def _word(annotation: Any) -> str:
         str: "text",
         SecretStr: "secret text",
         Address: "`host:port`",
+        Decimal: "number",
+        date: "`YYYY-MM-DD`",
     }
+    if get_origin(bare(annotation)) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(bare(annotation)))
     return words.get(bare(annotation), "path of a file")
 
 

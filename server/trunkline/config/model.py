@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError, model_validator
+from pydantic import Field, FilePath, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from trunkline.config.address import Address
+from trunkline.config.catalog import CatalogModelConfig
 from trunkline.config.check import cross_check
+from trunkline.config.section import Section
 from trunkline.config.values import (
     Count,
     EncryptionKey,
@@ -28,20 +30,6 @@ from trunkline.config.values import (
 )
 
 _MIB = 1024 * 1024
-
-
-class Section(BaseModel):
-    """A group of settings. A setting that is null has its default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, data: Any) -> Any:
-        # A heading whose every line is commented out is null in YAML.
-        if not isinstance(data, dict):
-            return data
-        return {name: value for name, value in data.items() if value is not None or name not in cls.model_fields}
 
 
 class TlsConfig(Section):
@@ -273,6 +261,12 @@ class Config(Section):
     )
     models: dict[Text, ModelConfig] = Field(
         default_factory=dict, description="Public names of models, and what answers to them."
+    )
+    catalog: dict[Text, CatalogModelConfig] = Field(
+        default_factory=dict,
+        description="What is known of models beyond what the gateway knows, or against it. A name is that of a model "
+        "at its provider, alone or as `provider/model`; `*` in it stands for anything. Where several names fit, one "
+        "without `*` counts more, then one with the provider, then a longer one.",
     )
     keys: list[KeyConfig] = Field(
         default_factory=list,

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from trunkline.config.model import Config, Section
+from trunkline.config.model import Config
 from trunkline.config.problem import Path
+from trunkline.config.section import Section
 
 
 @dataclass(frozen=True, slots=True)

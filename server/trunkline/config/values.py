@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from datetime import date
+from decimal import Decimal, InvalidOperation
 from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -24,6 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from trunkline.config.address import Address
 
+_DEAREST = 1_000_000
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
@@ -43,6 +46,27 @@ def _number(value: object) -> object:
     if isinstance(value, bool):
         raise PydanticCustomError("shown", "must be a number")
     return value
+
+
+def _dollars(value: object) -> Decimal:
+    # A number of YAML is read as a float, whose shortest text is what was written.
+    text = repr(value) if isinstance(value, float) else str(value)
+    try:
+        dollars = Decimal(text) if not isinstance(value, bool) else Decimal("NaN")
+    except InvalidOperation:
+        dollars = Decimal("NaN")
+    if not dollars.is_finite() or not 0 <= dollars <= _DEAREST:
+        raise PydanticCustomError("shown", "must be a number of dollars from 0 to 1000000")
+    if dollars != round(dollars, 9):
+        raise PydanticCustomError("shown", "must have at most 9 decimals")
+    return dollars
+
+
+def _day(value: object) -> date:
+    try:
+        return value if isinstance(value, date) else date.fromisoformat(str(value))
+    except ValueError:
+        raise PydanticCustomError("shown", "must be a day as YYYY-MM-DD") from None
 
 
 def _url(value: str) -> str:
@@ -109,6 +133,8 @@ def _encryption_key(value: SecretStr) -> SecretStr:
     return value
 
 
+Dollars = Annotated[Decimal, PlainValidator(_dollars), PlainSerializer(str)]
+Day = Annotated[date, PlainValidator(_day), PlainSerializer(str)]
 ListenAddress = Annotated[Address, PlainValidator(_address), PlainSerializer(str)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=1_000_000)]
 Lifetime = Annotated[float, BeforeValidator(_number), Field(gt=0, le=3_155_760_000)]
