@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/models.proto\x12\x0ctrunkline.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x8c\x01\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tproviders\x18\x02 \x03(\t\x12\x1b\n\x0e\x63ontext_tokens\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\x11\n\x0f_context_tokensB\x14\n\x12_max_output_tokens\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.trunkline.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x0fGetModelRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x32\xe3\x01\n\x0cModelService\x12\x64\n\x08GetModel\x12\x1d.trunkline.v1.GetModelRequest\x1a\x13.trunkline.v1.Model\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/trunkline/v1/models/{id=**}\x12m\n\nListModels\x12\x1f.trunkline.v1.ListModelsRequest\x1a .trunkline.v1.ListModelsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/trunkline/v1/modelsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trunkline/v1/models.proto\x12\x0ctrunkline.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x02\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tproviders\x18\x02 \x03(\t\x12\x1b\n\x0e\x63ontext_tokens\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x14\n\x0c\x64isplay_name\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\x07 \x01(\t\x12\x18\n\x10input_modalities\x18\x08 \x03(\t\x12\x19\n\x11output_modalities\x18\t \x03(\t\x12\x1c\n\x14supported_parameters\x18\n \x03(\t\x12)\n\tendpoints\x18\x0b \x03(\x0b\x32\x16.trunkline.v1.EndpointB\x11\n\x0f_context_tokensB\x14\n\x12_max_output_tokens\"\xf3\x02\n\x08\x45ndpoint\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x1b\n\x0e\x63ontext_tokens\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x1c\n\x14supported_parameters\x18\x06 \x03(\t\x12\x14\n\x0cquantization\x18\x07 \x01(\t\x12\x19\n\x0cretains_data\x18\x08 \x01(\x08H\x02\x88\x01\x01\x12 \n\x13zero_data_retention\x18\t \x01(\x08H\x03\x88\x01\x01\x12&\n\x05price\x18\n \x01(\x0b\x32\x17.trunkline.v1.PriceList\x12\x10\n\x08unpriced\x18\x0b \x01(\x08\x42\x11\n\x0f_context_tokensB\x14\n\x12_max_output_tokensB\x0f\n\r_retains_dataB\x16\n\x14_zero_data_retention\"\x9f\x07\n\tPriceList\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x16\n\x0einput_nano_usd\x18\x02 \x01(\x03\x12\x1c\n\x0foutput_nano_usd\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\"\n\x15\x63\x61\x63hed_input_nano_usd\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12!\n\x14\x63\x61\x63he_write_nano_usd\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12$\n\x17\x63\x61\x63he_write_1h_nano_usd\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x1f\n\x12reasoning_nano_usd\x18\x07 \x01(\x03H\x04\x88\x01\x01\x12!\n\x14input_audio_nano_usd\x18\x08 \x01(\x03H\x05\x88\x01\x01\x12!\n\x14input_image_nano_usd\x18\t \x01(\x03H\x06\x88\x01\x01\x12!\n\x14input_video_nano_usd\x18\n \x01(\x03H\x07\x88\x01\x01\x12\"\n\x15\x63\x61\x63hed_audio_nano_usd\x18\x0b \x01(\x03H\x08\x88\x01\x01\x12\"\n\x15\x63\x61\x63hed_image_nano_usd\x18\x0c \x01(\x03H\t\x88\x01\x01\x12\"\n\x15output_audio_nano_usd\x18\r \x01(\x03H\n\x88\x01\x01\x12\"\n\x15output_image_nano_usd\x18\x0e \x01(\x03H\x0b\x88\x01\x01\x12\"\n\x15output_video_nano_usd\x18\x0f \x01(\x03H\x0c\x88\x01\x01\x12\x18\n\x10request_nano_usd\x18\x10 \x01(\x03\x12\x17\n\x0fsearch_nano_usd\x18\x11 \x01(\x03\x12&\n\x05tiers\x18\x12 \x03(\x0b\x32\x17.trunkline.v1.PriceTierB\x12\n\x10_output_nano_usdB\x18\n\x16_cached_input_nano_usdB\x17\n\x15_cache_write_nano_usdB\x1a\n\x18_cache_write_1h_nano_usdB\x15\n\x13_reasoning_nano_usdB\x17\n\x15_input_audio_nano_usdB\x17\n\x15_input_image_nano_usdB\x17\n\x15_input_video_nano_usdB\x18\n\x16_cached_audio_nano_usdB\x18\n\x16_cached_image_nano_usdB\x18\n\x16_output_audio_nano_usdB\x18\n\x16_output_image_nano_usdB\x18\n\x16_output_video_nano_usd\"O\n\tPriceTier\x12\x1a\n\x12\x61\x62ove_input_tokens\x18\x01 \x01(\x03\x12&\n\x05price\x18\x02 \x01(\x0b\x32\x17.trunkline.v1.PriceList\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.trunkline.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x0fGetModelRequest\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x32\xe3\x01\n\x0cModelService\x12\x64\n\x08GetModel\x12\x1d.trunkline.v1.GetModelRequest\x1a\x13.trunkline.v1.Model\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/trunkline/v1/models/{id=**}\x12m\n\nListModels\x12\x1f.trunkline.v1.ListModelsRequest\x1a .trunkline.v1.ListModelsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/trunkline/v1/modelsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,14 +40,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\202\323\344\223\002\036\022\034/trunkline/v1/models/{id=**}'
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\202\323\344\223\002\026\022\024/trunkline/v1/models'
-  _globals['_MODEL']._serialized_start=107
-  _globals['_MODEL']._serialized_end=247
-  _globals['_LISTMODELSREQUEST']._serialized_start=249
-  _globals['_LISTMODELSREQUEST']._serialized_end=307
-  _globals['_LISTMODELSRESPONSE']._serialized_start=309
-  _globals['_LISTMODELSRESPONSE']._serialized_end=391
-  _globals['_GETMODELREQUEST']._serialized_start=393
-  _globals['_GETMODELREQUEST']._serialized_end=428
-  _globals['_MODELSERVICE']._serialized_start=431
-  _globals['_MODELSERVICE']._serialized_end=658
+  _globals['_MODEL']._serialized_start=140
+  _globals['_MODEL']._serialized_end=492
+  _globals['_ENDPOINT']._serialized_start=495
+  _globals['_ENDPOINT']._serialized_end=866
+  _globals['_PRICELIST']._serialized_start=869
+  _globals['_PRICELIST']._serialized_end=1796
+  _globals['_PRICETIER']._serialized_start=1798
+  _globals['_PRICETIER']._serialized_end=1877
+  _globals['_LISTMODELSREQUEST']._serialized_start=1879
+  _globals['_LISTMODELSREQUEST']._serialized_end=1937
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1939
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2021
+  _globals['_GETMODELREQUEST']._serialized_start=2023
+  _globals['_GETMODELREQUEST']._serialized_end=2058
+  _globals['_MODELSERVICE']._serialized_start=2061
+  _globals['_MODELSERVICE']._serialized_end=2288
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -28,15 +29,54 @@ class Model(_message.Message):
     PROVIDERS_FIELD_NUMBER: _builtins.int
     CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    INPUT_MODALITIES_FIELD_NUMBER: _builtins.int
+    OUTPUT_MODALITIES_FIELD_NUMBER: _builtins.int
+    SUPPORTED_PARAMETERS_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The name to put in `ChatRequest.model`."""
     context_tokens: _builtins.int
     """The most tokens that fit in a conversation."""
     max_output_tokens: _builtins.int
     """The most tokens that fit in an answer."""
+    display_name: _builtins.str
+    """A name to show. Empty where none is known."""
+    owner: _builtins.str
+    """Who made the model, such as `openai`. Empty where that is not known."""
     @_builtins.property
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The providers that serve the model, in the order they are tried."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the model was released. Unset where that is not known."""
+
+    @_builtins.property
+    def input_modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the model reads: `text`, `image`, `audio`, `video`, `file`. Empty where
+        that is not known.
+        """
+
+    @_builtins.property
+    def output_modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the model writes: `text`, `image`, `audio`, `embeddings`. Empty where
+        that is not known.
+        """
+
+    @_builtins.property
+    def supported_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What can be asked of one of the endpoints at least, in OpenRouter's words,
+        such as `tools` or `temperature`.
+        """
+
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]:
+        """Where the model is served, in the order in which the configuration names it.
+        The fields above are those of the first endpoint that knows them.
+        """
 
     def __init__(
         self,
@@ -45,10 +85,17 @@ class Model(_message.Message):
         providers: _abc.Iterable[_builtins.str] | None = ...,
         context_tokens: _builtins.int | None = ...,
         max_output_tokens: _builtins.int | None = ...,
+        display_name: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        owner: _builtins.str = ...,
+        input_modalities: _abc.Iterable[_builtins.str] | None = ...,
+        output_modalities: _abc.Iterable[_builtins.str] | None = ...,
+        supported_parameters: _abc.Iterable[_builtins.str] | None = ...,
+        endpoints: _abc.Iterable[Global___Endpoint] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_max_output_tokens", b"_max_output_tokens", "context_tokens", b"context_tokens", "max_output_tokens", b"max_output_tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_max_output_tokens", b"_max_output_tokens", "context_tokens", b"context_tokens", "create_time", b"create_time", "max_output_tokens", b"max_output_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_max_output_tokens", b"_max_output_tokens", "context_tokens", b"context_tokens", "id", b"id", "max_output_tokens", b"max_output_tokens", "providers", b"providers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_max_output_tokens", b"_max_output_tokens", "context_tokens", b"context_tokens", "create_time", b"create_time", "display_name", b"display_name", "endpoints", b"endpoints", "id", b"id", "input_modalities", b"input_modalities", "max_output_tokens", b"max_output_tokens", "output_modalities", b"output_modalities", "owner", b"owner", "providers", b"providers", "supported_parameters", b"supported_parameters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__context_tokens: _TypeAlias = _typing.Literal["context_tokens"]  # noqa: Y015
     _WhichOneofArgType__context_tokens: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens"]  # noqa: Y015
@@ -60,6 +107,265 @@ class Model(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_output_tokens) -> _WhichOneofReturnType__max_output_tokens | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class Endpoint(_message.Message):
+    """A model at one provider."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    SUPPORTED_PARAMETERS_FIELD_NUMBER: _builtins.int
+    QUANTIZATION_FIELD_NUMBER: _builtins.int
+    RETAINS_DATA_FIELD_NUMBER: _builtins.int
+    ZERO_DATA_RETENTION_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    UNPRICED_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """The provider, as the configuration names it."""
+    kind: _builtins.str
+    """What the provider is, such as `openai` or `bedrock`."""
+    model: _builtins.str
+    """The provider's own name for the model."""
+    context_tokens: _builtins.int
+    """The most tokens that fit in a conversation there."""
+    max_output_tokens: _builtins.int
+    """The most tokens that fit in an answer there."""
+    quantization: _builtins.str
+    """How the weights are stored, such as `fp8`. Empty where that is not known."""
+    retains_data: _builtins.bool
+    """Whether the provider keeps what it is sent. Unset where that is not known."""
+    zero_data_retention: _builtins.bool
+    """Whether the provider has agreed to keep nothing at all. Unset where that is
+    not known.
+    """
+    unpriced: _builtins.bool
+    """Whether no price is known: calls are not free, but what they cost cannot be
+    told.
+    """
+    @_builtins.property
+    def supported_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What can be asked of it, in OpenRouter's words."""
+
+    @_builtins.property
+    def price(self) -> Global___PriceList:
+        """The prices in force. Unset where `unpriced`."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        model: _builtins.str = ...,
+        context_tokens: _builtins.int | None = ...,
+        max_output_tokens: _builtins.int | None = ...,
+        supported_parameters: _abc.Iterable[_builtins.str] | None = ...,
+        quantization: _builtins.str = ...,
+        retains_data: _builtins.bool | None = ...,
+        zero_data_retention: _builtins.bool | None = ...,
+        price: Global___PriceList | None = ...,
+        unpriced: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_max_output_tokens", b"_max_output_tokens", "_retains_data", b"_retains_data", "_zero_data_retention", b"_zero_data_retention", "context_tokens", b"context_tokens", "max_output_tokens", b"max_output_tokens", "price", b"price", "retains_data", b"retains_data", "zero_data_retention", b"zero_data_retention"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens", "_max_output_tokens", b"_max_output_tokens", "_retains_data", b"_retains_data", "_zero_data_retention", b"_zero_data_retention", "context_tokens", b"context_tokens", "kind", b"kind", "max_output_tokens", b"max_output_tokens", "model", b"model", "price", b"price", "provider", b"provider", "quantization", b"quantization", "retains_data", b"retains_data", "supported_parameters", b"supported_parameters", "unpriced", b"unpriced", "zero_data_retention", b"zero_data_retention"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__context_tokens: _TypeAlias = _typing.Literal["context_tokens"]  # noqa: Y015
+    _WhichOneofArgType__context_tokens: _TypeAlias = _typing.Literal["_context_tokens", b"_context_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__max_output_tokens: _TypeAlias = _typing.Literal["max_output_tokens"]  # noqa: Y015
+    _WhichOneofArgType__max_output_tokens: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__retains_data: _TypeAlias = _typing.Literal["retains_data"]  # noqa: Y015
+    _WhichOneofArgType__retains_data: _TypeAlias = _typing.Literal["_retains_data", b"_retains_data"]  # noqa: Y015
+    _WhichOneofReturnType__zero_data_retention: _TypeAlias = _typing.Literal["zero_data_retention"]  # noqa: Y015
+    _WhichOneofArgType__zero_data_retention: _TypeAlias = _typing.Literal["_zero_data_retention", b"_zero_data_retention"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__context_tokens) -> _WhichOneofReturnType__context_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_output_tokens) -> _WhichOneofReturnType__max_output_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retains_data) -> _WhichOneofReturnType__retains_data | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__zero_data_retention) -> _WhichOneofReturnType__zero_data_retention | None: ...
+
+Global___Endpoint: _TypeAlias = Endpoint  # noqa: Y015
+
+@_typing.final
+class PriceList(_message.Message):
+    """What a model costs at a provider, in billionths of a US dollar: for a million
+    tokens, unless a field says otherwise. A class of tokens without a price of its
+    own costs what the class costs that it is a part of.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    INPUT_NANO_USD_FIELD_NUMBER: _builtins.int
+    OUTPUT_NANO_USD_FIELD_NUMBER: _builtins.int
+    CACHED_INPUT_NANO_USD_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_NANO_USD_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_1H_NANO_USD_FIELD_NUMBER: _builtins.int
+    REASONING_NANO_USD_FIELD_NUMBER: _builtins.int
+    INPUT_AUDIO_NANO_USD_FIELD_NUMBER: _builtins.int
+    INPUT_IMAGE_NANO_USD_FIELD_NUMBER: _builtins.int
+    INPUT_VIDEO_NANO_USD_FIELD_NUMBER: _builtins.int
+    CACHED_AUDIO_NANO_USD_FIELD_NUMBER: _builtins.int
+    CACHED_IMAGE_NANO_USD_FIELD_NUMBER: _builtins.int
+    OUTPUT_AUDIO_NANO_USD_FIELD_NUMBER: _builtins.int
+    OUTPUT_IMAGE_NANO_USD_FIELD_NUMBER: _builtins.int
+    OUTPUT_VIDEO_NANO_USD_FIELD_NUMBER: _builtins.int
+    REQUEST_NANO_USD_FIELD_NUMBER: _builtins.int
+    SEARCH_NANO_USD_FIELD_NUMBER: _builtins.int
+    TIERS_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """Names the list in the ledger."""
+    input_nano_usd: _builtins.int
+    """What the model reads."""
+    output_nano_usd: _builtins.int
+    """What the model writes. Unset where it writes nothing."""
+    cached_input_nano_usd: _builtins.int
+    """What is read from a cache. As `input_nano_usd` where unset."""
+    cache_write_nano_usd: _builtins.int
+    """What is written to a cache. As `input_nano_usd` where unset."""
+    cache_write_1h_nano_usd: _builtins.int
+    """What is cached for an hour. As `cache_write_nano_usd` where unset."""
+    reasoning_nano_usd: _builtins.int
+    """What the model reasons. As `output_nano_usd` where unset."""
+    input_audio_nano_usd: _builtins.int
+    """Sound that the model hears. As `input_nano_usd` where unset."""
+    input_image_nano_usd: _builtins.int
+    """Images that the model sees. As `input_nano_usd` where unset."""
+    input_video_nano_usd: _builtins.int
+    """Video that the model sees. As `input_nano_usd` where unset."""
+    cached_audio_nano_usd: _builtins.int
+    """Sound that is read from a cache. As `cached_input_nano_usd` where unset."""
+    cached_image_nano_usd: _builtins.int
+    """Images that are read from a cache. As `cached_input_nano_usd` where unset."""
+    output_audio_nano_usd: _builtins.int
+    """Sound that the model makes. As `output_nano_usd` where unset."""
+    output_image_nano_usd: _builtins.int
+    """Images that the model makes. As `output_nano_usd` where unset."""
+    output_video_nano_usd: _builtins.int
+    """Video that the model makes. As `output_nano_usd` where unset."""
+    request_nano_usd: _builtins.int
+    """Each call."""
+    search_nano_usd: _builtins.int
+    """Each search of the web that the provider makes."""
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceTier]:
+        """The prices of calls with more input tokens, in rising order."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        input_nano_usd: _builtins.int = ...,
+        output_nano_usd: _builtins.int | None = ...,
+        cached_input_nano_usd: _builtins.int | None = ...,
+        cache_write_nano_usd: _builtins.int | None = ...,
+        cache_write_1h_nano_usd: _builtins.int | None = ...,
+        reasoning_nano_usd: _builtins.int | None = ...,
+        input_audio_nano_usd: _builtins.int | None = ...,
+        input_image_nano_usd: _builtins.int | None = ...,
+        input_video_nano_usd: _builtins.int | None = ...,
+        cached_audio_nano_usd: _builtins.int | None = ...,
+        cached_image_nano_usd: _builtins.int | None = ...,
+        output_audio_nano_usd: _builtins.int | None = ...,
+        output_image_nano_usd: _builtins.int | None = ...,
+        output_video_nano_usd: _builtins.int | None = ...,
+        request_nano_usd: _builtins.int = ...,
+        search_nano_usd: _builtins.int = ...,
+        tiers: _abc.Iterable[Global___PriceTier] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_write_1h_nano_usd", b"_cache_write_1h_nano_usd", "_cache_write_nano_usd", b"_cache_write_nano_usd", "_cached_audio_nano_usd", b"_cached_audio_nano_usd", "_cached_image_nano_usd", b"_cached_image_nano_usd", "_cached_input_nano_usd", b"_cached_input_nano_usd", "_input_audio_nano_usd", b"_input_audio_nano_usd", "_input_image_nano_usd", b"_input_image_nano_usd", "_input_video_nano_usd", b"_input_video_nano_usd", "_output_audio_nano_usd", b"_output_audio_nano_usd", "_output_image_nano_usd", b"_output_image_nano_usd", "_output_nano_usd", b"_output_nano_usd", "_output_video_nano_usd", b"_output_video_nano_usd", "_reasoning_nano_usd", b"_reasoning_nano_usd", "cache_write_1h_nano_usd", b"cache_write_1h_nano_usd", "cache_write_nano_usd", b"cache_write_nano_usd", "cached_audio_nano_usd", b"cached_audio_nano_usd", "cached_image_nano_usd", b"cached_image_nano_usd", "cached_input_nano_usd", b"cached_input_nano_usd", "input_audio_nano_usd", b"input_audio_nano_usd", "input_image_nano_usd", b"input_image_nano_usd", "input_video_nano_usd", b"input_video_nano_usd", "output_audio_nano_usd", b"output_audio_nano_usd", "output_image_nano_usd", b"output_image_nano_usd", "output_nano_usd", b"output_nano_usd", "output_video_nano_usd", b"output_video_nano_usd", "reasoning_nano_usd", b"reasoning_nano_usd"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_write_1h_nano_usd", b"_cache_write_1h_nano_usd", "_cache_write_nano_usd", b"_cache_write_nano_usd", "_cached_audio_nano_usd", b"_cached_audio_nano_usd", "_cached_image_nano_usd", b"_cached_image_nano_usd", "_cached_input_nano_usd", b"_cached_input_nano_usd", "_input_audio_nano_usd", b"_input_audio_nano_usd", "_input_image_nano_usd", b"_input_image_nano_usd", "_input_video_nano_usd", b"_input_video_nano_usd", "_output_audio_nano_usd", b"_output_audio_nano_usd", "_output_image_nano_usd", b"_output_image_nano_usd", "_output_nano_usd", b"_output_nano_usd", "_output_video_nano_usd", b"_output_video_nano_usd", "_reasoning_nano_usd", b"_reasoning_nano_usd", "cache_write_1h_nano_usd", b"cache_write_1h_nano_usd", "cache_write_nano_usd", b"cache_write_nano_usd", "cached_audio_nano_usd", b"cached_audio_nano_usd", "cached_image_nano_usd", b"cached_image_nano_usd", "cached_input_nano_usd", b"cached_input_nano_usd", "input_audio_nano_usd", b"input_audio_nano_usd", "input_image_nano_usd", b"input_image_nano_usd", "input_nano_usd", b"input_nano_usd", "input_video_nano_usd", b"input_video_nano_usd", "output_audio_nano_usd", b"output_audio_nano_usd", "output_image_nano_usd", b"output_image_nano_usd", "output_nano_usd", b"output_nano_usd", "output_video_nano_usd", b"output_video_nano_usd", "reasoning_nano_usd", b"reasoning_nano_usd", "request_nano_usd", b"request_nano_usd", "search_nano_usd", b"search_nano_usd", "tiers", b"tiers", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cache_write_1h_nano_usd: _TypeAlias = _typing.Literal["cache_write_1h_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__cache_write_1h_nano_usd: _TypeAlias = _typing.Literal["_cache_write_1h_nano_usd", b"_cache_write_1h_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__cache_write_nano_usd: _TypeAlias = _typing.Literal["cache_write_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__cache_write_nano_usd: _TypeAlias = _typing.Literal["_cache_write_nano_usd", b"_cache_write_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__cached_audio_nano_usd: _TypeAlias = _typing.Literal["cached_audio_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__cached_audio_nano_usd: _TypeAlias = _typing.Literal["_cached_audio_nano_usd", b"_cached_audio_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__cached_image_nano_usd: _TypeAlias = _typing.Literal["cached_image_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__cached_image_nano_usd: _TypeAlias = _typing.Literal["_cached_image_nano_usd", b"_cached_image_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__cached_input_nano_usd: _TypeAlias = _typing.Literal["cached_input_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__cached_input_nano_usd: _TypeAlias = _typing.Literal["_cached_input_nano_usd", b"_cached_input_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__input_audio_nano_usd: _TypeAlias = _typing.Literal["input_audio_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__input_audio_nano_usd: _TypeAlias = _typing.Literal["_input_audio_nano_usd", b"_input_audio_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__input_image_nano_usd: _TypeAlias = _typing.Literal["input_image_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__input_image_nano_usd: _TypeAlias = _typing.Literal["_input_image_nano_usd", b"_input_image_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__input_video_nano_usd: _TypeAlias = _typing.Literal["input_video_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__input_video_nano_usd: _TypeAlias = _typing.Literal["_input_video_nano_usd", b"_input_video_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__output_audio_nano_usd: _TypeAlias = _typing.Literal["output_audio_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__output_audio_nano_usd: _TypeAlias = _typing.Literal["_output_audio_nano_usd", b"_output_audio_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__output_image_nano_usd: _TypeAlias = _typing.Literal["output_image_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__output_image_nano_usd: _TypeAlias = _typing.Literal["_output_image_nano_usd", b"_output_image_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__output_nano_usd: _TypeAlias = _typing.Literal["output_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__output_nano_usd: _TypeAlias = _typing.Literal["_output_nano_usd", b"_output_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__output_video_nano_usd: _TypeAlias = _typing.Literal["output_video_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__output_video_nano_usd: _TypeAlias = _typing.Literal["_output_video_nano_usd", b"_output_video_nano_usd"]  # noqa: Y015
+    _WhichOneofReturnType__reasoning_nano_usd: _TypeAlias = _typing.Literal["reasoning_nano_usd"]  # noqa: Y015
+    _WhichOneofArgType__reasoning_nano_usd: _TypeAlias = _typing.Literal["_reasoning_nano_usd", b"_reasoning_nano_usd"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_write_1h_nano_usd) -> _WhichOneofReturnType__cache_write_1h_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_write_nano_usd) -> _WhichOneofReturnType__cache_write_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cached_audio_nano_usd) -> _WhichOneofReturnType__cached_audio_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cached_image_nano_usd) -> _WhichOneofReturnType__cached_image_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cached_input_nano_usd) -> _WhichOneofReturnType__cached_input_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__input_audio_nano_usd) -> _WhichOneofReturnType__input_audio_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__input_image_nano_usd) -> _WhichOneofReturnType__input_image_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__input_video_nano_usd) -> _WhichOneofReturnType__input_video_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__output_audio_nano_usd) -> _WhichOneofReturnType__output_audio_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__output_image_nano_usd) -> _WhichOneofReturnType__output_image_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__output_nano_usd) -> _WhichOneofReturnType__output_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__output_video_nano_usd) -> _WhichOneofReturnType__output_video_nano_usd | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reasoning_nano_usd) -> _WhichOneofReturnType__reasoning_nano_usd | None: ...
+
+Global___PriceList: _TypeAlias = PriceList  # noqa: Y015
+
+@_typing.final
+class PriceTier(_message.Message):
+    """The prices of all tokens of a call that reads more than so many."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ABOVE_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    above_input_tokens: _builtins.int
+    """The input tokens above which the prices hold."""
+    @_builtins.property
+    def price(self) -> Global___PriceList:
+        """The prices. It has no tiers of its own."""
+
+    def __init__(
+        self,
+        *,
+        above_input_tokens: _builtins.int = ...,
+        price: Global___PriceList | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["above_input_tokens", b"above_input_tokens", "price", b"price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceTier: _TypeAlias = PriceTier  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):
