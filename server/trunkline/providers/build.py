@@ -9,6 +9,7 @@ from aiohttp.abc import AbstractResolver
 
 from trunkline.config.model import MediaConfig, ProviderConfig
 from trunkline.core.provider import Provider
+from trunkline.dialects.custom import RESPONSES
 from trunkline.dialects.openai.profile import OPENAI, Profile
 from trunkline.providers import anthropic, azure, bedrock, cohere, deepseek, gemini, mistral, responses, vertex
 from trunkline.providers.batches import Batches
@@ -75,7 +76,9 @@ def build_providers(
 def complete(provider: HttpProvider, fetcher: Fetcher | None) -> Provider:
     """The provider with what makes up for what it cannot do itself. Media stay where they are without a fetcher."""
     whole: Provider = provider if provider.native_choices else Choices(provider)
-    whole = Batches(whole if provider.custom_tools else CustomTools(whole), provider.most_inputs)
+    if RESPONSES not in provider.custom_tools:
+        whole = CustomTools(whole, provider.custom_tools)
+    whole = Batches(whole, provider.most_inputs)
     whole = Continuing(Emulated(whole, provider.structured_output), provider.completions(), provider.continues)
     return whole if fetcher is None else Inlining(whole, provider.fetches, fetcher)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Set
 from contextlib import aclosing
 
 from trunkline.call import Attempt, Loss, LossKind
+from trunkline.core.provider import Provider
 from trunkline.dialects import responses
 from trunkline.providers.wrapped import Wrapped
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
@@ -14,12 +15,17 @@ from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTok
 class CustomTools(Wrapped):
     """A provider to which OpenAI's custom tools are told as functions, and its calls of these as calls of those.
 
-    Tools of a namespace are functions already, under a name that holds both; that is noted.
+    Those in the words of the dialects that are `taken` stay as they are. Tools of a namespace are functions already,
+    under a name that holds both; that is noted.
     """
+
+    def __init__(self, provider: Provider, taken: Set[str] = frozenset()) -> None:
+        super().__init__(provider)
+        self._taken = taken
 
     async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
         """See `Provider.chat`."""
-        plain = _plain(request, attempt)
+        plain = self._plain(request, attempt)
         if plain is None:
             return await self._provider.chat(request, attempt)
         response = await self._provider.chat(plain.request, attempt)
@@ -31,7 +37,7 @@ class CustomTools(Wrapped):
 
     def stream_chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[list[ChatEvent], None]:
         """See `Provider.stream_chat`."""
-        plain = _plain(request, attempt)
+        plain = self._plain(request, attempt)
         if plain is None:
             return self._provider.stream_chat(request, attempt)
         return self._stream(plain, attempt)
@@ -44,15 +50,14 @@ class CustomTools(Wrapped):
 
     async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
         """See `Provider.count_tokens`: of what is sent in place of `request`."""
-        plain = _plain(request, attempt)
+        plain = self._plain(request, attempt)
         return await self._provider.count_tokens(request if plain is None else plain.request, attempt)
 
-
-def _plain(request: ChatRequest, attempt: Attempt) -> responses.Plain | None:
-    plain = responses.plain_of(request)
-    attempt.losses.extend(
-        Loss(f"tools[{index}].namespace", LossKind.EMULATED) for index in responses.flattened(request)
-    )
-    if plain is not None:
-        attempt.losses.extend(Loss(f"tools[{index}].custom", LossKind.EMULATED) for index in plain.places)
-    return plain
+    def _plain(self, request: ChatRequest, attempt: Attempt) -> responses.Plain | None:
+        plain = responses.plain_of(request, self._taken)
+        attempt.losses.extend(
+            Loss(f"tools[{index}].namespace", LossKind.EMULATED) for index in responses.flattened(request)
+        )
+        if plain is not None:
+            attempt.losses.extend(Loss(f"tools[{index}].custom", LossKind.EMULATED) for index in plain.places)
+        return plain

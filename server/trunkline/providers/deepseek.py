@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -25,6 +25,7 @@ class DeepSeekProvider(OpenAIProvider):
     """DeepSeek's API; `beta` is the path that leads to its beta API, empty where the base URL does."""
 
     native_choices = False
+    custom_tools: Set[str] = frozenset()
 
     def __init__(
         self,

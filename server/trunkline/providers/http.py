@@ -76,9 +76,9 @@ class HttpProvider(ABC):
     native_choices = True
     """Whether the provider writes several answers to one request; several calls are made where it does not."""
 
-    custom_tools = False
-    """Whether the provider knows the tools of OpenAI's Responses that are called with a text, and namespaces; all are
-    told as functions where it does not."""
+    custom_tools: Set[str] = frozenset()
+    """The dialects whose tools that are called with a text the provider takes as they are: `openai`, `responses`, with
+    the namespaces of that. All others are told as functions."""
 
     most_inputs = 2048
     """The most inputs that are embedded in one call; more are divided between several."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from trunkline.call import Loss
 from trunkline.config.model import ProviderConfig
@@ -17,6 +17,8 @@ from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
 
 class MistralProvider(OpenAIProvider):
     """One server."""
+
+    custom_tools: Set[str] = frozenset()
 
     def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
         return mistral.encode_request(request, model, losses)

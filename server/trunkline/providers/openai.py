@@ -20,6 +20,8 @@ from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
 class OpenAIProvider(HttpProvider):
     """One server; `profile` tells how it differs from the others."""
 
+    custom_tools: Set[str] = frozenset({openai.DIALECT})
+
     def __init__(
         self, name: str, transport: Transport, headers: Mapping[str, str], profile: Profile, models: Sequence[str] = ()
     ) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from trunkline.call import Attempt, Loss
 from trunkline.config.model import ProviderConfig
-from trunkline.dialects import responses
+from trunkline.dialects import openai, responses
 from trunkline.dialects.openai.profile import Profile
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import GatewayError
@@ -50,17 +50,21 @@ _ONLY: Final = re.compile(r"(?:o\d|gpt-\d[\d.]*)(?:-pro\b|.*codex|.*deep-researc
 """The names of the models that OpenAI serves through Responses alone."""
 
 
+_BOTH: Final = frozenset({openai.DIALECT, responses.DIALECT})
+"""The dialects of OpenAI's, in whose words custom tools are told."""
+
+
 class ResponsesProvider(HttpProvider):
     """One server. It is asked to keep nothing: what the model needs again comes with the next request."""
 
     native_choices = False
-    custom_tools = True
+    custom_tools = _BOTH
 
     def path(self, model: str, *, stream: bool) -> str:
         return "/responses"
 
     def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
-        wire = responses.encode_request(request, losses)
+        wire = responses.encode_request(responses.adopt(request), losses)
         if not any(key in wire for key in _KEEPS):
             wire["store"] = False
             wire["input"] = [item for item in wire["input"] if not _is_lost(item)]
@@ -122,7 +126,7 @@ class OpenAIFamilyProvider(OpenAIProvider):
     with OpenAI's `own_models`, the models of `_ONLY`.
     """
 
-    custom_tools = True
+    custom_tools = _BOTH
 
     def __init__(
         self,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from dialects.openai.reading import chunk, kinds, response, streamed
+from openai.lib.streaming._deltas import accumulate_delta
 from wire.recordings import chats
 
+from trunkline.core.fold import unfold
 from trunkline.dialects import openai
 from trunkline.dialects.wire import Object, dumps, loads
 from trunkline.errors import GatewayError
@@ -301,16 +303,58 @@ def test_the_older_form_of_a_call_stays_as_it_is() -> None:
         assert choice["finish_reason"] == "function_call"
 
 
-def test_a_custom_call_is_carried_whole() -> None:
-    """A call of another type than `function`, in one piece or in many."""
-    block = {"id": "c", "type": "custom", "custom": {"name": "m", "input": "4 + 4"}}
+def test_a_custom_call_is_a_call_with_a_text() -> None:
+    """In one piece or in many; it comes and goes back as what it is, with what else it holds."""
+    block = {"id": "c", "type": "custom", "custom": {"name": "m", "input": "4 + 4"}, "x": 1}
+    begun = {"index": 0, "id": "c", "type": "custom", "custom": {"name": "m", "input": ""}, "x": 1}
     answer = streamed(
-        chunk({"tool_calls": [{"index": 0, "id": "c", "type": "custom", "custom": {"name": "m", "input": ""}}]}),
+        chunk({"tool_calls": [begun]}),
         chunk({"tool_calls": [{"index": 0, "custom": {"input": "4 +"}}]}),
         chunk({"tool_calls": [{"index": 0, "custom": {"input": " 4"}}]}, "tool_calls"),
     )
     for one in (answer, response(message={"tool_calls": [block]})):
+        assert calls(one) == [("c", "m", "4 + 4")]
         assert openai.encode_response(one)["choices"][0]["message"]["tool_calls"] == [block]
+        echoed = {"role": "assistant", "tool_calls": [loads(dumps(block))]}
+        wire = {"model": "m", "messages": [echoed, {"role": "tool", "tool_call_id": "c", "content": "8"}]}
+        assert openai.encode_request(openai.decode_request(Object(wire)))["messages"][0]["tool_calls"] == [block]
+
+
+def test_a_call_of_a_type_that_nobody_knows_is_carried_whole() -> None:
+    """In one piece or in many."""
+    block = {"id": "c", "type": "dance", "dance": {"name": "m", "steps": "4 + 4"}}
+    answer = streamed(
+        chunk({"tool_calls": [{"index": 0, "id": "c", "type": "dance", "dance": {"name": "m", "steps": ""}}]}),
+        chunk({"tool_calls": [{"index": 0, "dance": {"steps": "4 +"}}]}),
+        chunk({"tool_calls": [{"index": 0, "dance": {"steps": " 4"}}]}, "tool_calls"),
+    )
+    for one in (answer, response(message={"tool_calls": [block]})):
+        assert openai.encode_response(one)["choices"][0]["message"]["tool_calls"] == [block]
+
+
+def test_openais_sdk_puts_together_what_a_call_holds() -> None:
+    """It appends texts to texts: what other dialects need back of a call is told once, when all of it is known."""
+    answer = response(message={"tool_calls": [{**STREAMED_CALL, "x": "y"}]})
+    part = answer.choices[0].message.parts[0]
+    part.extras["gemini"] = '{"thoughtSignature":"s"}'
+    events = list(unfold(answer))
+    for event in events:
+        if event.HasField("part_start"):
+            event.part_start.part.extras["responses"] = '{"item":{"id":"fc","status":"in_progress"}}'
+        if event.HasField("part_end"):
+            event.part_end.part.extras.update(part.extras)
+            event.part_end.part.extras["responses"] = '{"item":{"id":"fc","status":"completed"}}'
+    encoder = openai.StreamEncoder(include_usage=False)
+    message: dict[object, object] = {}
+    for event in events:
+        for data in encoder.feed(event):
+            message = accumulate_delta(message, loads(data)["choices"][0]["delta"])
+    (call,) = message["tool_calls"]  # type: ignore[misc]
+    foreign = {
+        "gemini": {"thoughtSignature": "s"},
+        "responses": {"item": {"id": "fc", "status": "completed"}},
+    }
+    assert call == {**STREAMED_CALL, "x": "y", "extra_content": foreign}
 
 
 def test_azures_first_chunk_tells_of_its_filters_alone() -> None:

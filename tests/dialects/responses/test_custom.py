@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.core.fold import fold, unfold
-from trunkline.dialects import responses
+from trunkline.dialects import openai, responses
 from trunkline.dialects.responses.custom import input_of
 from trunkline.dialects.wire import Object, dumps, loads
 from trunkline.v1 import chat_pb2, content_pb2
@@ -49,7 +49,7 @@ def test_a_tool_becomes_a_function(form: dict[str, Any], told: str) -> None:
     plain = responses.plain_of(request)
 
     assert plain is not None
-    assert (plain.names, plain.places) == ({"apply_patch"}, (1,))
+    assert (plain.names, plain.places) == ({"apply_patch": "responses"}, (1,))
     function = plain.request.tools[1].function
     assert function.description == f"Patches.\n\n{told}"
     assert json.loads(function.parameters_json)["required"] == ["input"]
@@ -123,3 +123,51 @@ def test_calls_of_an_answer_are_calls_with_a_text(text: str, cuts: list[int], cu
 def test_arguments_of_another_form_are_taken_as_they_are(arguments: str) -> None:
     """A model may not keep to the schema."""
     assert input_of(arguments) == arguments
+
+
+def test_tools_of_chat_completions_are_such_tools() -> None:
+    """Told as functions in the same way, with their choice and their calls; those in words that the target takes stay,
+    and calls come back in the words of the caller."""
+    form = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "a+"}}
+    call = {"id": "c", "type": "custom", "custom": {"name": "t", "input": "a b"}}
+    wire = {
+        "model": "m",
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": "done"},
+        ],
+        "tools": [{"type": "custom", "custom": {"name": "t", "format": form}}],
+        "tool_choice": {"type": "custom", "custom": {"name": "t"}},
+        "seed": 1,
+    }
+    request = openai.decode_request(Object(loads(dumps(wire))))
+    assert responses.plain_of(request, {"openai"}) is None
+    plain = responses.plain_of(request)
+    assert plain is not None
+    assert plain.request.tools[0].function.description.endswith("(regex):\na+")
+    assert plain.request.tool_choice.name == "t"
+    part = plain.request.messages[1].parts[0]
+    assert (part.tool_call.arguments_json, dict(part.extras)) == ('{"input":"a b"}', {})
+    assert not plain.request.extras
+
+    answer = ChatResponse(id="r")
+    told = answer.choices.add().message.parts.add()
+    told.tool_call.id, told.tool_call.name, told.tool_call.arguments_json = "c", "t", '{"input":"a b"}'
+    responses.CustomReader(plain).read(told)
+    assert openai.encode_response(answer)["choices"][0]["message"]["tool_calls"] == [call]
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "custom"},
+        {"type": "custom", "custom": []},
+        {"type": "custom", "custom": {"name": ""}},
+        {"type": "dance", "custom": {"name": "t"}},
+    ],
+)
+def test_a_tool_of_another_form_is_none(tool: dict[str, Any]) -> None:
+    """It stays as it is."""
+    wire = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [tool]}
+    assert responses.plain_of(openai.decode_request(Object(loads(dumps(wire))))) is None

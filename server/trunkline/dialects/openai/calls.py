@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trunkline.dialects.custom import CUSTOM, marked_by
 from trunkline.dialects.openai.content import DIALECT, decode_opaque
 from trunkline.dialects.openai.extra_content import put_foreign, take_foreign
 from trunkline.dialects.wire import Json, Object, restore, text_of
@@ -10,8 +11,8 @@ from trunkline.v1.content_pb2 import Part, ToolCall
 
 
 def decode_call(wire: Object, part: Part) -> None:
-    """Read one tool call. A call of another type than `function` is carried verbatim."""
-    if _decode_plain(wire.fields, part):
+    """Read one tool call. A call of another type than `function` and `custom` is carried verbatim."""
+    if _decode_plain(wire.fields, part) or _decode_custom(wire, part):
         return
     if wire.fields.get("type") not in (None, "", "function"):
         if wire.lenient:
@@ -44,6 +45,23 @@ def _decode_plain(fields: dict[str, Json], part: Part) -> bool:
         return False
     call = part.tool_call
     call.id, call.name, call.arguments_json = call_id, name, arguments
+    return True
+
+
+def _decode_custom(wire: Object, part: Part) -> bool:
+    """Read the call of a custom tool, which is called with a text. Tells whether this was one."""
+    inner = wire.fields.get(CUSTOM)
+    if wire.fields.get("type") != CUSTOM or type(inner) is not dict or type(inner.get("name")) is not str:
+        return False
+    call = part.tool_call
+    call.id = wire.take_str("id") or ""
+    custom = wire.take_object(CUSTOM)
+    if custom is not None:
+        call.name = custom.need_str("name")
+        call.arguments_json = custom.take_str("input") or ""
+    wire.take_int("index")
+    take_foreign(wire, part.extras)
+    wire.keep(part.extras, DIALECT)  # with the type, which is the mark of such a call
     return True
 
 
@@ -81,6 +99,13 @@ def encode_function(call: ToolCall) -> dict[str, Json]:
     return {"name": call.name, "arguments": call.arguments_json}
 
 
+def encode_custom(call: ToolCall) -> dict[str, Json]:
+    """Write the name and the text of the call of a custom tool."""
+    return {"name": call.name, "input": call.arguments_json}
+
+
 def _encode_call(part: Part) -> dict[str, Json]:
     call = part.tool_call
+    if part.extras and marked_by(part) is not None:
+        return {"id": call.id, "type": CUSTOM, CUSTOM: encode_custom(call)}
     return {"id": call.id, "type": "function", "function": encode_function(call)}

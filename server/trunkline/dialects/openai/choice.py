@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from trunkline.dialects.custom import CUSTOM
 from trunkline.dialects.event import text_delta
 from trunkline.dialects.openai.calls import take_arguments
 from trunkline.dialects.openai.content import DIALECT, decode_opaque, decode_part, decode_reference, take_thinking
@@ -256,15 +257,21 @@ class Choice:
     def _call(self, wire: Object, position: int, events: list[ChatEvent]) -> None:
         number = wire.take_int("index", 0)
         number = position if number is None else number
-        if number in self._blocks or wire.fields.get("type") not in (None, "", "function"):
-            # A call of another type, such as a custom tool's, is one block: it is told once it is whole.
+        custom = wire.take_object(CUSTOM) if _is_custom(wire.fields) else None
+        if custom is None and (number in self._blocks or wire.fields.get("type") not in (None, "", "function")):
+            # A call of a type that nobody knows is one block: it is told once it is whole.
             self._blocks.setdefault(number, Block()).add(wire.fields)
             return
-        wire.take("type")
+        if custom is None:
+            wire.take("type")
+        elif not wire.fields.get("type"):
+            wire.fields["type"] = CUSTOM
         given = wire.take_str("id") or ""
-        function = wire.take_object("function")
+        function = custom or wire.take_object("function")
         name = (function.take_str("name") if function is not None else None) or ""
-        arguments = take_arguments(function) if function is not None else ""
+        arguments = ""
+        if function is not None:
+            arguments = take_arguments(function) if custom is None else custom.take_str("input") or ""
         call = self._numbered.get(number)
         if call is None or (name and _is_another(call, given)):
             call = self._named.get(given) if given else None
@@ -308,6 +315,12 @@ class Choice:
         if extras != call.told:
             _put(end.part, extras)
         events.append(ChatEvent(part_end=end))
+
+
+def _is_custom(fields: dict[str, Json]) -> bool:
+    """Whether this is a piece of the call of a custom tool. Snowflake writes an empty one beside each function."""
+    inner, kind = fields.get(CUSTOM), fields.get("type")
+    return type(inner) is dict and (kind == CUSTOM or (not kind and any(inner.values())))
 
 
 def _is_another(call: _Call, given: str) -> bool:

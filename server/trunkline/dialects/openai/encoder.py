@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from trunkline.dialects.openai.calls import encode_answered_call, encode_function
+from trunkline.dialects.custom import marked_by
+from trunkline.dialects.openai.calls import encode_call, encode_function
 from trunkline.dialects.openai.content import DIALECT, encode_opaque, encode_references
 from trunkline.dialects.openai.extra_content import put_block, put_foreign
 from trunkline.dialects.openai.finish import put_finish
@@ -23,7 +24,7 @@ _EVERY: Final = ("provider", "system_fingerprint")
 class _Part:
     """A part that is being written: what its start told, and how much followed."""
 
-    __slots__ = ("call", "kind", "length", "part")
+    __slots__ = ("call", "custom", "kind", "length", "part")
 
     def __init__(self, kind: str, part: Part) -> None:
         self.kind = kind
@@ -31,6 +32,8 @@ class _Part:
         self.length = len(part.reasoning.text) if kind == "reasoning" else 0
         self.call: int | None = None
         """The place of a call among the calls of its choice; None for one of the older form, `function_call`."""
+        self.custom = kind == "tool_call" and bool(part.extras) and marked_by(part) is not None
+        """Whether it is a call of a custom tool."""
 
 
 class StreamEncoder:
@@ -130,6 +133,8 @@ class StreamEncoder:
                 wire = {}
             case _ if open_part.call is None:
                 wire = {"function_call": {"arguments": text}}
+            case _ if open_part.custom:
+                wire = {"tool_calls": [{"index": open_part.call, "custom": {"input": text}}]}
             case _:
                 wire = {"tool_calls": [{"index": open_part.call, "function": {"arguments": text}}]}
         return self._delta_chunk(delta.choice, wire, logprobs)
@@ -151,7 +156,7 @@ class StreamEncoder:
                 delta["reasoning_content"] = delta["reasoning"] = part.reasoning.text
             case "tool_call" if part.tool_call.id:
                 open_part.call = self._number(choice)
-                delta["tool_calls"] = [{"index": open_part.call, **encode_answered_call(part)}]
+                delta["tool_calls"] = [{"index": open_part.call, **encode_call(part)}]
             case "tool_call":
                 delta["function_call"] = encode_function(part.tool_call)
             case "opaque" if part.opaque.dialect != DIALECT:
@@ -195,11 +200,10 @@ class StreamEncoder:
                     delta["content"] = references
                 put_foreign(delta, part.extras)
                 restore(delta, part.extras, DIALECT)
-            case "tool_call" if end.part.extras and open_part.call is not None:
-                call: dict[str, Json] = {"index": open_part.call}
-                put_foreign(call, end.part.extras)
-                restore(call, end.part.extras, DIALECT)
-                delta["tool_calls"] = [call]
+            case "tool_call" if open_part.call is not None and (part.extras or end.part.extras):
+                rest = _late(part, end.part)
+                if rest:
+                    delta["tool_calls"] = [{"index": open_part.call, **rest}]
         return [self._delta_chunk(end.choice, delta)] if delta else []
 
     def _end_choice(self, end: ChoiceEnd) -> list[bytes]:
@@ -212,3 +216,19 @@ class StreamEncoder:
         restore(wire, end.extras, DIALECT)
         chunks.append(self._chunk(wire))
         return chunks
+
+
+def _late(part: Part, end: Part) -> dict[str, Json]:
+    """What is told of a call at its end: what other dialects need back, and what its start did not tell.
+
+    Clients that put chunks together append one text to another, so nothing may be told twice.
+    """
+    wire: dict[str, Json] = {}
+    put_foreign(wire, {**part.extras, **end.extras})
+    if DIALECT in end.extras:
+        told: dict[str, Json] = {}
+        restore(told, part.extras, DIALECT)
+        later: dict[str, Json] = {}
+        restore(later, end.extras, DIALECT)
+        wire.update((key, value) for key, value in later.items() if told.get(key) != value)
+    return wire

@@ -1,5 +1,6 @@
 """OpenAI's Responses: its JSON to the contract and back."""
 
+from trunkline.dialects.responses.adopt import adopt
 from trunkline.dialects.responses.compaction import decode_compaction, encode_compaction
 from trunkline.dialects.responses.custom import CustomReader, Plain, plain_of
 from trunkline.dialects.responses.decoder import StreamDecoder
@@ -24,6 +25,7 @@ __all__ = [
     "Plain",
     "StreamDecoder",
     "StreamEncoder",
+    "adopt",
     "decode_compaction",
     "decode_error",
     "decode_request",

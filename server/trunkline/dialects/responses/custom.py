@@ -3,17 +3,16 @@ with that text as its only argument."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
-from trunkline.dialects.responses.extras import DIALECT, ITEM, own
+from trunkline.dialects.custom import CHAT, CUSTOM, RESPONSES, Custom, custom_of, mark, marked_by, unmark
 from trunkline.dialects.wire import Json, loads, text_of
 from trunkline.errors import GatewayError
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, PartDelta, Tool
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, PartDelta
 from trunkline.v1.content_pb2 import Part
 
-_CALL: Final = "custom_tool_call"
 _INPUT: Final = "input"
 _SCHEMA: Final = text_of(
     {
@@ -28,40 +27,46 @@ _FREE: Final = "The input is a text of any form."
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A request without such tools, to be sent in place of one that has them: their names, and where they stood."""
+    """A request without such tools, to be sent in place of one that has them: their names, each with the dialect in
+    whose words it was told, and where they stood."""
 
     request: ChatRequest
-    names: frozenset[str]
+    names: Mapping[str, str]
     places: tuple[int, ...]
 
 
-def plain_of(request: ChatRequest) -> Plain | None:
-    """How `request` is told to a target that knows functions alone; None where it holds nothing else."""
-    customs: dict[int, dict[str, Json]] = {}
+def plain_of(request: ChatRequest, taken: Set[str] = frozenset()) -> Plain | None:
+    """How `request` is told to a target that knows functions alone; None where it holds nothing else.
+
+    What is told in the words of the dialects that are `taken` stays.
+    """
+    customs: dict[int, Custom] = {}
     for index, tool in enumerate(request.tools):
-        wire = _custom(tool)
-        if wire is not None:
-            customs[index] = wire
+        custom = custom_of(tool)
+        if custom is not None and custom.dialect not in taken:
+            customs[index] = custom
     calls = [
         (number, index)
         for number, message in enumerate(request.messages)
         for index, part in enumerate(message.parts)
-        if _is_call(part)
+        if part.extras and part.WhichOneof("kind") == "tool_call" and marked_by(part) not in (None, *taken)
     ]
     if not customs and not calls:
         return None
     plain = ChatRequest()
     plain.CopyFrom(request)
-    for index, wire in customs.items():
+    for index, custom in customs.items():
         tool = plain.tools[index]
-        tool.function.name = str(wire["name"])
-        tool.function.description = _described(wire)
+        tool.function.name = custom.name
+        tool.function.description = _described(custom.fields)
         tool.function.parameters_json = _SCHEMA
     for number, index in calls:
-        call = plain.messages[number].parts[index].tool_call
-        call.arguments_json = text_of({_INPUT: call.arguments_json})
-    _choose(plain)
-    return Plain(plain, frozenset(str(wire["name"]) for wire in customs.values()), tuple(customs))
+        part = plain.messages[number].parts[index]
+        part.tool_call.arguments_json = text_of({_INPUT: part.tool_call.arguments_json})
+        for dialect in (CHAT, RESPONSES):
+            unmark(part, dialect)
+    _choose(plain, {custom.dialect for custom in customs.values()})
+    return Plain(plain, {custom.name: custom.dialect for custom in customs.values()}, tuple(customs))
 
 
 class CustomReader:
@@ -79,7 +84,7 @@ class CustomReader:
                 if start.part.WhichOneof("kind") == "tool_call" and start.part.tool_call.name in self._names:
                     self._texts[start.choice, start.index] = [start.part.tool_call.arguments_json]
                     start.part.tool_call.arguments_json = ""
-                    _mark(start.part)
+                    mark(start.part, self._names[start.part.tool_call.name])
             case "part_delta":
                 texts = self._texts.get((event.part_delta.choice, event.part_delta.index))
                 if texts is not None:
@@ -97,7 +102,7 @@ class CustomReader:
         """The same of a whole part."""
         if part.WhichOneof("kind") == "tool_call" and part.tool_call.name in self._names:
             part.tool_call.arguments_json = input_of(part.tool_call.arguments_json)
-            _mark(part)
+            mark(part, self._names[part.tool_call.name])
 
 
 def input_of(arguments: str) -> str:
@@ -108,14 +113,6 @@ def input_of(arguments: str) -> str:
         return arguments
     text = value.get(_INPUT) if isinstance(value, dict) else None
     return text if isinstance(text, str) else arguments
-
-
-def _custom(tool: Tool) -> dict[str, Json] | None:
-    if tool.WhichOneof("kind") != "native" or tool.native.dialect != DIALECT:
-        return None
-    wire = loads(tool.native.json)
-    known = isinstance(wire, dict) and wire.get("type") == "custom" and isinstance(wire.get("name"), str)
-    return wire if known and wire["name"] else None
 
 
 def _described(wire: dict[str, Json]) -> str:
@@ -129,25 +126,18 @@ def _described(wire: dict[str, Json]) -> str:
     return "\n\n".join(told)
 
 
-def _is_call(part: Part) -> bool:
-    if part.WhichOneof("kind") != "tool_call" or DIALECT not in part.extras:
-        return False
-    item = own(part.extras).get(ITEM)
-    return isinstance(item, dict) and item.get("type") == _CALL
-
-
-def _mark(part: Part) -> None:
-    part.extras[DIALECT] = text_of({ITEM: {"type": _CALL}})
-
-
-def _choose(request: ChatRequest) -> None:
+def _choose(request: ChatRequest, dialects: Set[str]) -> None:
     """A choice of such a tool is that of the function."""
-    kept = own(request.extras)
-    choice = kept.get("tool_choice")
-    if isinstance(choice, dict) and choice.get("type") == "custom" and isinstance(choice.get("name"), str):
-        request.tool_choice.name = choice["name"]
-        del kept["tool_choice"]
-        if kept:
-            request.extras[DIALECT] = text_of(kept)
-        else:
-            del request.extras[DIALECT]
+    for dialect in dialects & request.extras.keys():
+        kept = loads(request.extras[dialect])
+        choice = kept.get("tool_choice") if isinstance(kept, dict) else None
+        if not isinstance(choice, dict) or choice.get("type") != CUSTOM:
+            continue
+        named = choice.get(CUSTOM, choice)
+        if isinstance(named, dict) and isinstance(named.get("name"), str):
+            request.tool_choice.name = named["name"]
+            del kept["tool_choice"]
+            if kept:
+                request.extras[dialect] = text_of(kept)
+            else:
+                del request.extras[dialect]
