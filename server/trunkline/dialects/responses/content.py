@@ -129,11 +129,12 @@ def encode_output(part: Part) -> dict[str, Json]:
     if part.WhichOneof("kind") == "refusal":
         wire = {"type": "refusal", "refusal": part.refusal}
     else:
+        citations, logprobs = part.citations, part.logprobs
         wire = {
             "type": "output_text",
             "text": part.text,
-            "annotations": [encode_citation(citation) for citation in part.citations],
-            "logprobs": encode_logprobs(part.logprobs),
+            "annotations": [encode_citation(citation) for citation in citations] if citations else [],
+            "logprobs": encode_logprobs(logprobs) if logprobs else [],
         }
     if part.extras:
         restore_item(wire, part.extras)

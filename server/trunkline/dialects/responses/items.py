@@ -138,13 +138,13 @@ def _encode_assistant(turn: Turn, items: list[Json], to: Writing, path: str) -> 
 def _shorten(message: dict[str, Json]) -> None:
     """Write a message that was no item of an answer as callers write it: without empty arrays, as text where it is one
     text alone."""
-    for part in message["content"]:
+    content = message["content"]
+    for part in content:
         for key in ("annotations", "logprobs"):
             if part.get(key) == []:
                 del part[key]
-    match message["content"]:
-        case [{"type": "output_text", "text": text, **rest}] if not rest:
-            message["content"] = text
+    if len(content) == 1 and content[0].keys() == {"type", "text"} and content[0]["type"] == "output_text":
+        message["content"] = content[0]["text"]
 
 
 def _encode_call(part: Part, kept: dict[str, Json], to: Writing, path: str) -> dict[str, Json]:

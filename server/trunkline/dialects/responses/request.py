@@ -86,7 +86,7 @@ def _decode_input(wire: Object, request: ChatRequest) -> None:
     if wire.fields.get("input") is None and wire.fields.get("prompt") is None:
         raise invalid_request("`input` is required.", "input")
     turns = Turns(request, stateful=any(wire.fields.get(key) is not None for key in STATEFUL))
-    for item in wire.take_objects("input"):
+    for item in wire.take_objects("input", turns.add_plain):
         turns.add(item)
 
 
@@ -143,9 +143,9 @@ def encode_request(request: ChatRequest, losses: list[Loss] | None = None) -> di
         wire["instructions"] = turns[0][2][0].text
         begin = 1
     wire["input"] = encode_messages(turns, to, begin)
-    tools = encode_tools(request.tools, to)
-    if tools:
-        wire["tools"] = tools
+    written = encode_tools(tools, to)
+    if written:
+        wire["tools"] = written
     if request.HasField("tool_choice"):
         encode_choice(request.tool_choice, wire)
     if request.HasField("response_format"):

@@ -7,7 +7,7 @@ other providers can offer it; the namespace is put together again on the way bac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own
 from trunkline.dialects.responses.writing import Writing
@@ -55,9 +55,11 @@ def flattened(request: ChatRequest) -> list[int]:
 
 
 def _namespace(tool: Tool) -> dict[str, Json] | None:
-    if not tool.extras:
-        return None
-    item = own(tool.extras).get(ITEM)
+    return _namespace_of(own(tool.extras)) if tool.extras else None
+
+
+def _namespace_of(kept: dict[str, Json]) -> dict[str, Json] | None:
+    item = kept.get(ITEM)
     namespace = item.get("namespace") if isinstance(item, dict) else None
     return namespace if isinstance(namespace, dict) and isinstance(namespace.get("name"), str) else None
 
@@ -65,7 +67,7 @@ def _namespace(tool: Tool) -> dict[str, Json] | None:
 def decode_tools(wire: Object, request: ChatRequest) -> None:
     """Read `tools`."""
     tools = request.tools
-    for tool in wire.take_objects("tools"):
+    for tool in wire.take_objects("tools", _decode_plain, tools):
         kind = tool.fields.get("type")
         if kind == "function":
             _decode_function(tool, tools.add(), {})
@@ -83,6 +85,21 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
             native = request.tools.add().native
             native.dialect = DIALECT
             native.json = text_of(tool.fields)
+
+
+def _decode_plain(fields: dict[str, Json], tools: Any) -> bool:
+    """Read a function that holds nothing but its name, description, parameters and strictness, as most do, into
+    `tools`, a repeated field. Tells whether this was one."""
+    name, parameters, strict = fields.get("name"), fields.get("parameters"), fields.get("strict")
+    if not (len(fields) == 5 and type(strict) is bool and type(parameters) is dict and type(name) is str):
+        return False
+    description = fields.get("description")
+    if fields.get("type") != "function" or type(description) is not str:
+        return False
+    function = tools.add().function
+    function.name, function.description, function.parameters_json = name, description, text_of(parameters)
+    function.strict = strict
+    return True
 
 
 def _is_plain(namespace: Mapping[str, Json]) -> bool:
@@ -118,10 +135,10 @@ def encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
     """Write `tools`. A tool that another provider runs is left out, and noted."""
     wires: list[Json] = []
     last: dict[str, Json] | None = None
-    for index, tool in enumerate(tools[:]):
+    for index, tool in enumerate(tools):
         if tool.HasField("cache"):
             to.lose("cache_control")
-        if tool.WhichOneof("kind") == "native":
+        if tool.HasField("native"):
             if tool.native.dialect == DIALECT:
                 wires.append(loads(tool.native.json))
             else:
@@ -130,8 +147,9 @@ def encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
                 to.lose(f"tools[{index}].{kind or tool.native.dialect}")
             last = None
             continue
-        namespace = _namespace(tool)
-        wire = _encode_function(tool, index)
+        kept = own(tool.extras) if tool.extras else {}
+        namespace = _namespace_of(kept)
+        wire = _encode_function(tool, kept, index)
         if namespace is None:
             wires.append(wire)
         else:
@@ -143,7 +161,7 @@ def encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
     return wires
 
 
-def _encode_function(tool: Tool, index: int) -> dict[str, Json]:
+def _encode_function(tool: Tool, kept: dict[str, Json], index: int) -> dict[str, Json]:
     function = tool.function
     wire: dict[str, Json] = {"type": "function", "name": function.name}
     description, parameters = function.description, function.parameters_json
@@ -154,13 +172,15 @@ def _encode_function(tool: Tool, index: int) -> dict[str, Json]:
         if parameters
         else {"type": "object", "properties": {}}
     )
-    kept = own(tool.extras) if tool.extras else {}
-    item = kept.pop(ITEM, None)
     if function.HasField("strict"):
         wire["strict"] = function.strict
-    elif not (isinstance(item, dict) and "strict" in item):
-        wire["strict"] = False
-    return {**kept, **wire} if kept else wire
+    if not kept:
+        wire.setdefault("strict", False)
+        return wire
+    item = kept.pop(ITEM, None)
+    if not (isinstance(item, dict) and "strict" in item):
+        wire.setdefault("strict", False)
+    return {**kept, **wire}
 
 
 def decode_choice(wire: Object, request: ChatRequest) -> None:

@@ -83,6 +83,48 @@ class Turns:
                 opaque(wire.fields, self._assistant().parts.add())
         self._after_message = False
 
+    def add_plain(self, fields: dict[str, Json], _: None) -> bool:
+        """Read an item that holds nothing but what every one of its type does, as many do. Tells whether this was one;
+        what it did not read, `add` does."""
+        kind, size = fields.get("type"), len(fields)
+        if kind is None and size == 2:
+            return self._plain_message(fields.get("role"), fields.get("content"))
+        call_id = fields.get("call_id")
+        if type(call_id) is not str:
+            return False
+        if kind == "function_call" and size == 4:
+            name, arguments = fields.get("name"), fields.get("arguments")
+            if type(name) is not str or type(arguments) is not str:
+                return False
+            call = self._assistant().parts.add().tool_call
+            call.id, call.name, call.arguments_json = call_id, name, arguments
+            self._calls.add(call_id)
+        elif kind == RESULTS[0] and size == 3 and not self._stateful:
+            text = fields.get("output")
+            if type(text) is not str:
+                return False
+            result = self._add(content_pb2.ROLE_TOOL).parts.add().tool_result
+            result.tool_call_id = call_id
+            result.parts.add().text = text
+            self._open = None
+        else:
+            return False
+        self._after_message = False
+        return True
+
+    def _plain_message(self, word: Json, text: Json) -> bool:
+        role = _ROLES.get(word) if type(word) is str and type(text) is str else None
+        if role is None or (self._after_message and role == content_pb2.ROLE_ASSISTANT):
+            return False
+        if role == content_pb2.ROLE_ASSISTANT:
+            self._assistant().parts.add().text = text
+            self._after_message = True
+        else:
+            self._add(role).parts.add().text = text
+            self._open = None
+            self._after_message = False
+        return True
+
     def _assistant(self) -> Message:
         """The turn of the assistant that is being read: the last one, or a new one."""
         if self._open is None:
