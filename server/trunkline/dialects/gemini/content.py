@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final, assert_never
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, assert_never
 
 from trunkline.call import LossKind
+from trunkline.dialects.anthropic.objects import object_text
 from trunkline.dialects.gemini.carry import SIGNATURE, drop_bare_thoughts, unload, unpack
 from trunkline.dialects.gemini.ids import invent, is_invented
 from trunkline.dialects.gemini.media import decode_file, decode_inline, encode_media
 from trunkline.dialects.gemini.names import DIALECT, block_name, camel
 from trunkline.dialects.gemini.partial import patched
 from trunkline.dialects.gemini.profile import Writing
-from trunkline.dialects.gemini.results import decode_result, encode_result
+from trunkline.dialects.gemini.results import decode_plain_result, decode_result, encode_result
 from trunkline.dialects.turn import Kind, Turn
-from trunkline.dialects.wire import Json, Object, loads, raw, restore, text_of
-from trunkline.errors import GatewayError, invalid_request, unsupported
+from trunkline.dialects.wire import Json, Object, raw, restore, text_of
+from trunkline.errors import invalid_request, unsupported
 from trunkline.v1 import content_pb2
 from trunkline.v1.content_pb2 import Message, Part, Role, ToolCall
 
@@ -50,6 +51,22 @@ class Calls:
         return call_id
 
 
+def decode_plain_content(fields: dict[str, Json], messages: Any) -> bool:
+    """Read a content that holds nothing but a text, as many do, into `messages`, a repeated field. Tells whether this
+    was one."""
+    word, items = fields.get("role"), fields.get("parts")
+    if not (len(fields) == 2 and type(word) is str and type(items) is list and len(items) == 1):
+        return False
+    role, only = _ROLES.get(word), items[0]
+    text = only.get("text") if type(only) is dict and len(only) == 1 else None
+    if role is None or type(text) is not str:
+        return False
+    message = messages.add()
+    message.role = role
+    message.parts.add().text = text
+    return True
+
+
 def decode_content(wire: Object, message: Message, position: int, calls: Calls) -> None:
     """Read one content of a request. Raises `GatewayError` (INVALID_REQUEST), naming the field."""
     role = wire.take_str("role") or "user"
@@ -57,19 +74,9 @@ def decode_content(wire: Object, message: Message, position: int, calls: Calls) 
         raise invalid_request(f"`{wire.at('role')}` must be `user` or `model`, not `{role[:64]}`.", wire.at("role"))
     message.role = _ROLES[role]
     parts = message.parts
-    text = _only_text(wire.fields.get("parts"))
-    if text is not None:
-        parts.add().text = text
-        del wire.fields["parts"]
-        if wire.fields:
-            wire.keep(message.extras, DIALECT)
-        return
     carried = False
-    for item in take_parts(wire):
+    for item in take_parts(wire, _decode_plain_text, parts):
         fields = item.fields
-        if len(fields) == 1 and type(fields.get("text")) is str:
-            parts.add().text = fields["text"]
-            continue
         camel(fields)
         if not fields:
             continue
@@ -81,43 +88,58 @@ def decode_content(wire: Object, message: Message, position: int, calls: Calls) 
             if "functionCall" not in fields:
                 continue
         part = parts.add()
-        result = item.take_object("functionResponse") if "functionResponse" in fields else None
-        if result is None:
-            decode_part(item, part)
-            for dialect, said in extras.items():
-                part.extras[dialect] = said
-            if part.HasField("tool_call"):
-                call = part.tool_call
-                if not call.id:
-                    call.id = invent("request", position, len(parts), call.name)
-                calls.add(call)
-        else:
+        if "functionResponse" in fields and _decode_result(item, part, calls):
             message.role = content_pb2.ROLE_TOOL
-            camel(result.fields)
-            call_id = result.take_str("id") or ""
-            answered = part.tool_result
-            decode_result(result, answered)
-            answered.tool_call_id = calls.answer(call_id, answered.name)
-            item.keep(part.extras, DIALECT)
+            continue
+        decode_part(item, part)
+        for dialect, said in extras.items():
+            part.extras[dialect] = said
+        if part.HasField("tool_call"):
+            call = part.tool_call
+            if not call.id:
+                call.id = invent("request", position, len(parts), call.name)
+            calls.add(call)
     if carried:
         drop_bare_thoughts(parts)
     if wire.fields:
         wire.keep(message.extras, DIALECT)
 
 
-def _only_text(items: Json) -> str | None:
-    """The text that is all there is in `items`, as in most contents; None otherwise."""
-    if type(items) is list and len(items) == 1 and type(items[0]) is dict and len(items[0]) == 1:
-        text = items[0].get("text")
-        return text if type(text) is str else None
-    return None
+def _decode_plain_text(fields: dict[str, Json], parts: Any) -> bool:
+    """Read a part that is a text and no more into `parts`, a repeated field. Tells whether this was one."""
+    text = fields.get("text")
+    if type(text) is not str or len(fields) != 1:
+        return False
+    parts.add().text = text
+    return True
 
 
-def take_parts(wire: Object) -> list[Object]:
-    """The parts of a content; Google's servers take a single one for an array of it."""
+def _decode_result(wire: Object, part: Part, calls: Calls) -> bool:
+    """Read a part with what a function returned. Tells whether this was one."""
+    answered = part.tool_result
+    inner = wire.fields["functionResponse"]
+    if len(wire.fields) == 1 and type(inner) is dict and decode_plain_result(inner, answered):
+        call_id = inner.get("id", "")
+    else:
+        result = wire.take_object("functionResponse")
+        if result is None:
+            part.ClearField("tool_result")
+            return False
+        camel(result.fields)
+        call_id = result.take_str("id") or ""
+        decode_result(result, answered)
+        wire.keep(part.extras, DIALECT)
+    answered.tool_call_id = calls.answer(call_id, answered.name)
+    return True
+
+
+def take_parts(
+    wire: Object, plain: Callable[[dict[str, Json], Any], bool] | None = None, into: Any = None
+) -> Iterator[Object]:
+    """The parts of a content, as `take_objects` gives them; Google's servers take a single one for an array of it."""
     if isinstance(wire.fields.get("parts"), dict):
         wire.fields["parts"] = [wire.fields["parts"]]
-    return list(wire.take_objects("parts"))
+    return wire.take_objects("parts", plain, into)
 
 
 def decode_part(wire: Object, part: Part) -> None:
@@ -197,12 +219,12 @@ def encode_contents(turns: Iterable[Turn], to: Writing) -> tuple[list[Json], lis
                 to.lose(f"messages[{number}].role", LossKind.APPROXIMATED)
             system.extend(_encode_system(said, kinds, to, f"messages[{number}]"))
             continue
-        if message.name:
-            to.lose(f"messages[{number}].name")
         moved: list[Json] = []
         parts: list[Json] = [{"text": text}] if text else []
         if not text:
             path = f"messages[{number}]"
+            if message.name:
+                to.lose(f"{path}.name")
             for place, part in enumerate(said):
                 _encode_part(part, kinds[place], parts, moved, names, to, path, place)
         results = role == content_pb2.ROLE_TOOL and all(kind == "tool_result" for kind in kinds)
@@ -315,11 +337,8 @@ def encode_call(call: ToolCall, to: Writing | None = None, path: str = "") -> di
     given = call.arguments_json
     args: Json = {}
     if given not in ("", "{}"):
-        try:
-            args = loads(given)
-        except GatewayError:
-            args = None
-        if not isinstance(args, dict):
+        args = object_text(given) if not given.isspace() else None
+        if args is None:
             args = {"arguments": given}
             if to is not None:
                 to.lose(f"{path}.tool_calls", LossKind.APPROXIMATED)

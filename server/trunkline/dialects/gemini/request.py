@@ -7,7 +7,13 @@ from typing import Final
 from trunkline.call import Loss
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.gemini.config import decode_config, encode_config
-from trunkline.dialects.gemini.content import Calls, decode_content, encode_contents, take_parts
+from trunkline.dialects.gemini.content import (
+    Calls,
+    decode_content,
+    decode_plain_content,
+    encode_contents,
+    take_parts,
+)
 from trunkline.dialects.gemini.names import DIALECT, camel
 from trunkline.dialects.gemini.profile import NATIVE, Profile, Writing
 from trunkline.dialects.gemini.tools import decode_choice, decode_tools, encode_choice, encode_tools
@@ -36,8 +42,8 @@ def decode_request(wire: Object, model: str = "") -> ChatRequest:
         wire.fields["contents"] = [wire.fields["contents"]]
     calls = Calls()
     messages = request.messages
-    for position, item in enumerate(wire.take_objects("contents")):
-        decode_content(item, messages.add(), position, calls)
+    for item in wire.take_objects("contents", decode_plain_content, messages):
+        decode_content(item, messages.add(), item.index or 0, calls)
     decode_tools(wire, request)
     decode_choice(wire, request)
     config = wire.take_object("generationConfig")
@@ -82,11 +88,11 @@ def encode_request(
     wire: dict[str, Json] = {"contents": contents}
     if system:
         wire["systemInstruction"] = {"parts": system}
-    if request.tools:
-        tools = encode_tools(request, to)
-        if tools:
-            wire["tools"] = tools
-    encode_choice(request, wire, to)
+    if tools:
+        written = encode_tools(tools, to)
+        if written:
+            wire["tools"] = written
+    encode_choice(request, tools, wire, to)
     config = encode_config(request, to)
     if config:
         wire["generationConfig"] = config

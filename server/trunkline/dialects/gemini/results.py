@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from trunkline.dialects.anthropic.objects import object_text
 from trunkline.dialects.gemini.media import decode_file, decode_inline, encode_media
 from trunkline.dialects.gemini.names import camel
-from trunkline.dialects.wire import Json, Object, loads, raw, text_of
-from trunkline.errors import GatewayError, unsupported
+from trunkline.dialects.wire import Json, Object, text_of
+from trunkline.errors import unsupported
 from trunkline.v1.content_pb2 import Part, ToolResult
 
 _OUTPUT: Final = "output"
@@ -16,17 +17,33 @@ _ERROR: Final = "error"
 """The keys that Google itself reads: what a function returned, and why it failed."""
 
 
+def decode_plain_result(fields: dict[str, Json], result: ToolResult) -> bool:
+    """Read a `functionResponse` that holds nothing but what every one does, but for its id. Tells whether this was
+    one."""
+    name, said = fields.get("name"), fields.get("response")
+    if not (type(name) is str and type(said) is dict and len(fields) == 2 + ("id" in fields)):
+        return False
+    if type(fields.get("id", "")) is not str:
+        return False
+    result.name = name
+    _put(said, result)
+    return True
+
+
 def decode_result(wire: Object, result: ToolResult) -> None:
     """Read a `functionResponse`, but for its id. An object with other keys than Google's own is JSON text."""
     result.name = wire.need_str("name")
-    fields = wire.take_dict("response") or {}
+    _put(wire.take_dict("response") or {}, result)
+    for item in wire.take_objects("parts"):
+        camel(item.fields)
+        _decode_media(item, result.parts.add())
+
+
+def _put(fields: dict[str, Json], result: ToolResult) -> None:
     text, failed = _plain(fields)
     if failed:
         result.failed = True
     result.parts.add().text = text_of(fields) if text is None else text
-    for item in wire.take_objects("parts"):
-        camel(item.fields)
-        _decode_media(item, result.parts.add())
 
 
 def _plain(fields: dict[str, Json]) -> tuple[str | None, bool]:
@@ -73,15 +90,9 @@ def _response(texts: Sequence[str], *, failed: bool) -> Json:
     if failed:
         return {_ERROR: text}
     fields = _object(text)
-    return {_OUTPUT: text} if fields is None else raw(text, "response")
+    return {_OUTPUT: text} if fields is None else fields
 
 
-def _object(text: str) -> dict[str, Json] | None:
-    """The JSON object that `text` is; None where it is none."""
-    if not text.lstrip().startswith("{"):
-        return None
-    try:
-        value = loads(text)
-    except GatewayError:
-        return None
-    return value if isinstance(value, dict) else None
+def _object(text: str) -> Json:
+    """The JSON object that `text` is, to be written as it is; None where it is none."""
+    return object_text(text) if text.lstrip().startswith("{") else None

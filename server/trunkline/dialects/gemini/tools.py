@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from trunkline.dialects.gemini.names import DIALECT, block_name, camel
 from trunkline.dialects.gemini.profile import Writing
@@ -24,7 +25,7 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
     tools = request.tools
     for item in wire.take_objects("tools"):
         camel(item.fields)
-        for function in item.take_objects("functionDeclarations"):
+        for function in item.take_objects("functionDeclarations", _decode_plain, tools):
             _decode_function(function, tools.add())
         for name, options in item.fields.items():
             native = request.tools.add().native
@@ -34,8 +35,6 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
 
 def _decode_function(wire: Object, tool: Tool) -> None:
     fields = wire.fields
-    if _decode_plain(fields, tool):
-        return
     camel(fields)
     function = tool.function
     function.name = wire.need_str("name")
@@ -52,23 +51,23 @@ def _decode_function(wire: Object, tool: Tool) -> None:
         wire.keep(tool.extras, DIALECT)
 
 
-def _decode_plain(fields: dict[str, Json], tool: Tool) -> bool:
-    """Read a function that holds nothing but its name, description and JSON Schema, as most do. Tells whether this was
-    one."""
+def _decode_plain(fields: dict[str, Json], tools: Any) -> bool:
+    """Read a function that holds nothing but its name, description and JSON Schema, as most do, into `tools`, a
+    repeated field. Tells whether this was one."""
     name, description, schema = fields.get("name"), fields.get("description"), fields.get("parametersJsonSchema")
     if not (len(fields) == 3 and type(name) is str and type(description) is str and type(schema) is dict):
         return False
-    function = tool.function
+    function = tools.add().function
     function.name, function.description, function.parameters_json = name, description, text_of(schema)
     return True
 
 
-def encode_tools(request: ChatRequest, to: Writing) -> list[Json]:
+def encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
     """Write `tools`. All functions are in one tool, as Google takes several tools only where it runs them."""
     wires: list[Json] = []
     functions: list[Json] = []
-    for index, tool in enumerate(request.tools[:]):
-        if tool.WhichOneof("kind") == "native":
+    for index, tool in enumerate(tools):
+        if tool.HasField("native"):
             if tool.native.dialect == DIALECT:
                 wires.append(raw(tool.native.json, f"tools[{index}].native.json"))
             else:
@@ -119,12 +118,12 @@ def decode_choice(wire: Object, request: ChatRequest) -> None:
         request.tool_choice.mode = _MODES[mode.upper()]
 
 
-def encode_choice(request: ChatRequest, wire: dict[str, Json], to: Writing) -> None:
-    """Write `toolConfig`. Google refuses it where there is no function to choose."""
+def encode_choice(request: ChatRequest, tools: Sequence[Tool], wire: dict[str, Json], to: Writing) -> None:
+    """Write `toolConfig`, for the `tools` of `request`. Google refuses it where there is no function to choose."""
     if request.HasField("parallel_tool_calls") and not request.parallel_tool_calls:
         to.lose("parallel_tool_calls")
     choice = request.tool_choice
-    if not any(tool.WhichOneof("kind") == "function" for tool in request.tools[:]):
+    if not any(tool.HasField("function") for tool in tools):
         return
     if choice.WhichOneof("choice") == "name":
         config: dict[str, Json] = {"mode": "ANY", "allowedFunctionNames": [choice.name]}
