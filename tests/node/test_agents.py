@@ -18,7 +18,7 @@ SAY = "Say hello"
 
 @pytest.fixture(params=["openai", "anthropic", "responses", "gemini"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    """One kind of provider for each language: what a surface does before the others is told by the tests of surfaces."""
+    """A provider of each language: what a surface does before the others is told by the tests of surfaces."""
     async with WORLDS[request.param]() as world:
         yield world
 

@@ -9,7 +9,7 @@ import pytest
 from dialects.cohere.reading import canonical, request_of
 from wire.recordings import Recording, recordings
 
-from trunkline.call import Loss
+from trunkline.call import Loss, LossKind
 from trunkline.core.fold import fold, unfold
 from trunkline.core.grammar import Grammar
 from trunkline.dialects import cohere, sse
@@ -187,3 +187,15 @@ def test_a_request() -> None:
         "stop_sequences": ["a"],
     }
     assert {loss.field for loss in losses} == {"logit_bias", "user", "service_tier", "tool_choice"}
+
+
+def test_instructions_that_come_last_are_said_by_the_user() -> None:
+    """Cohere answers a user or a tool; those between others stay what they are."""
+    request = ChatRequest(model="m")
+    for role in (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_USER, content_pb2.ROLE_SYSTEM):
+        request.messages.add(role=role).parts.add().text = "x"
+    losses: list[Loss] = []
+    wire = loads(dumps(cohere.encode_request(request, losses)))
+
+    assert [message["role"] for message in wire["messages"]] == ["system", "user", "user"]
+    assert losses == [Loss("messages[2].role", LossKind.APPROXIMATED)]

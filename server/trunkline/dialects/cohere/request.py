@@ -110,6 +110,10 @@ def _encode_messages(request: ChatRequest, losses: list[Loss]) -> list[Json]:
         # Cohere refuses a message without a word.
         if content:
             wires.append({"role": _ROLES.get(message.role, "user"), "content": content})
+    if wires and wires[-1]["role"] == "system":
+        # Cohere answers a user or a tool: instructions that come last are said by the user.
+        wires[-1]["role"] = "user"
+        losses.append(Loss(f"messages[{len(request.messages) - 1}].role", LossKind.APPROXIMATED))
     return wires
 
 

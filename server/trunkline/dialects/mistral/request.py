@@ -8,7 +8,7 @@ from typing import Final
 from trunkline.call import Loss, LossKind
 from trunkline.dialects import openai
 from trunkline.dialects.mistral.conversation import adapt
-from trunkline.dialects.openai.profile import EmbeddingForm, Profile, Writing
+from trunkline.dialects.openai.profile import FOREIGN, EmbeddingForm, Profile, Writing
 from trunkline.dialects.wire import Json
 from trunkline.v1.chat_pb2 import ChatRequest
 
@@ -19,26 +19,21 @@ PROFILE: Final = Profile(
     stream_options=False,
     fetches=frozenset({"image", "document"}),
     embeddings=EmbeddingForm(dimensions="output_dimension", tokens=False, user=False),
-    unsupported=frozenset(
-        {
-            "audio",
-            "function_call",
-            "functions",
-            "include_reasoning",
-            "logit_bias",
-            "modalities",
-            "plugins",
-            "prompt_cache_retention",
-            "provider",
-            "safety_identifier",
-            "store",
-            "stream_options",
-            "transforms",
-            "user",
-            "verbosity",
-            "web_search_options",
-        }
-    ),
+    unsupported=FOREIGN
+    | {
+        "audio",
+        "function_call",
+        "functions",
+        "logit_bias",
+        "modalities",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "store",
+        "stream_options",
+        "user",
+        "verbosity",
+        "web_search_options",
+    },
 )
 """Mistral refuses every field that it does not know; these are the ones that callers of OpenAI and routers send."""
 

@@ -52,6 +52,23 @@ class Profile:
     embeddings: EmbeddingForm = PLAIN
 
 
+FOREIGN: Final = frozenset(
+    {
+        "client_metadata",
+        "include",
+        "include_reasoning",
+        "models",
+        "plugins",
+        "provider",
+        "route",
+        "session_id",
+        "text",
+        "transforms",
+        "truncation",
+    }
+)
+"""Fields that clients send to routers, or know from Responses; a strict server refuses a request that has them."""
+
 ANY_MODEL: Final = re.compile("")
 """Every name of a model, for `Profile.completions`."""
 
@@ -62,7 +79,7 @@ OPENAI = Profile(
     effort="reasoning_effort",
     cache_control=False,
     completions=re.compile(r"gpt-3\.5-turbo-instruct|davinci-002|babbage-002"),
-    unsupported=frozenset({"top_k"}),
+    unsupported=FOREIGN | {"top_k"},
     embeddings=EmbeddingForm(base64=True),
 )
 """OpenAI itself."""
