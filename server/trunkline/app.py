@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 from google.protobuf.descriptor import ServiceDescriptor
 
 from trunkline.access.keys import Keys
+from trunkline.catalog.catalog import Catalog
+from trunkline.catalog.configured import overrides
 from trunkline.config.discover import discover
 from trunkline.config.model import Config, ProviderConfig
 from trunkline.config.problem import ConfigError
@@ -27,6 +29,8 @@ from trunkline.core.provider import Provider
 from trunkline.errors import GatewayError
 from trunkline.observe.setup import Observers
 from trunkline.providers.build import build_providers
+from trunkline.providers.parameters import parameters_of
+from trunkline.routing.describe import Describer
 from trunkline.routing.listing import Listing
 from trunkline.routing.resolve import Routes
 from trunkline.rpc.server import RpcServer
@@ -76,7 +80,9 @@ async def build(config: Config, environ: Mapping[str, str]) -> House:
         raise ConfigError([str(error)]) from None
     asked = [provider for name, provider in providers.items() if _is_asked(settings[name], config)]
     limits = Limits(messages=config.limits.messages, tools=config.limits.tools)
-    gateway = Gateway(InOrder(routes.resolve), Listing(models, asked), limits)
+    kinds = {name: provider.kind for name, provider in settings.items()}
+    describer = Describer(Catalog(overrides(config.catalog)), kinds, parameters_of)
+    gateway = Gateway(InOrder(routes.resolve), Listing(models, asked, describer), limits)
     return House(config, providers, gateway, Keys((key.name, key.key.get_secret_value()) for key in config.keys))
 
 

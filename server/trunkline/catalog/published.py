@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from math import inf
 from typing import Final
 
@@ -90,6 +91,7 @@ _SUFFIXES: Final = frozenset({"nitro", "floor", "exacto", "online", "thinking"})
 _BY_ID: Final = {provider.id: provider for provider in providers}
 
 
+@lru_cache(maxsize=8192)
 def published_model(kind: str, model: str) -> tuple[Provider, ModelInfo] | None:
     """Who serves `model` at a provider of the kind, and what is published of it."""
     name, source = model.lower().removeprefix("models/"), _SOURCES.get(kind)

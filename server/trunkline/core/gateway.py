@@ -14,6 +14,7 @@ from trunkline.core.check import Limits, check, check_embed
 from trunkline.core.estimate import estimate_tokens
 from trunkline.core.plan import Candidate, Plan, Plans
 from trunkline.core.streaming import stream_answer
+from trunkline.core.target import Target
 from trunkline.errors import GatewayError, invalid_request, provider_failed, unsupported
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
@@ -30,6 +31,10 @@ class Models(Protocol):
 
     async def list(self) -> Sequence[Model]:
         """Every model, in order of `Model.id`."""
+        ...
+
+    def describe(self, name: str, targets: Sequence[Target]) -> Model:
+        """The model of a name that is not listed, though it leads to `targets`."""
         ...
 
 
@@ -159,8 +164,8 @@ class Gateway:
             if model.id == request.id:
                 return model
         plan = await self._plans.chat(ChatRequest(model=request.id), call)
-        names = [candidate.target.provider.name for leg in plan.legs for candidate in leg.candidates]
-        return Model(id=request.id, providers=list(dict.fromkeys(names)))
+        targets = [candidate.target for leg in plan.legs for candidate in leg.candidates]
+        return self._models.describe(request.id, targets)
 
     async def drained(self) -> None:
         """Wait until no call is running."""
