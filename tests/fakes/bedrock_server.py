@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from aiohttp import web
 from dialects.bedrock.framed import frame
-from fakes import aws_door
+from fakes import aws_door, bedrock_embeddings
 from fakes.bedrock_rules import MODELS, Json, RefusedError, check, seal, sign
 
 PROFILES = ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-pro-v1:0", "my-own-profile")
@@ -62,6 +62,7 @@ class BedrockServer:
         app.router.add_post("/model/{model}/converse", self._converse)
         app.router.add_post("/model/{model}/converse-stream", self._converse)
         app.router.add_post("/model/{model}/count-tokens", self._count)
+        app.router.add_post("/model/{model}/invoke", self._invoke)
         app.router.add_get("/foundation-models", self._models)
         app.router.add_get("/inference-profiles", self._profiles)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
@@ -139,6 +140,17 @@ class BedrockServer:
         except RefusedError as error:
             return _error(error.status, error.kind, str(error))
         return web.json_response({"inputTokens": 12})
+
+    async def _invoke(self, request: web.Request) -> web.Response:
+        refusal = await self._receive(request)
+        if refusal is not None:
+            return refusal
+        try:
+            answer, tokens = bedrock_embeddings.answer(self.requests[-1].body, request.match_info["model"])
+        except RefusedError as error:
+            return _error(error.status, error.kind, str(error))
+        told = {"x-amzn-bedrock-input-token-count": str(tokens), "x-amzn-requestid": f"req-{len(self.requests)}"}
+        return web.json_response(answer, headers=told)
 
     async def _models(self, request: web.Request) -> web.Response:
         refusal = await self._receive(request)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from aiohttp import web
+from fakes import vertex_embeddings
 from fakes.gemini_rules import refusal
 
 KEY = "AIza-fake"
@@ -151,6 +152,8 @@ class GeminiServer:
         wrong = _unauthorized(request)
         if wrong is not None:
             return wrong
+        if "/publishers/" in request.path and vertex_embeddings.embeds(model, method):
+            return _embedded(request, body, model, method)
         if model not in MODELS and model != "123":
             return _error(404, "NOT_FOUND", f"models/{model} is not found for API version v1beta.")
         refused = refusal(body, model, self._issued)
@@ -250,6 +253,17 @@ class GeminiServer:
         signature = base64.b64encode(f"{what} {len(self._issued)}".encode()).decode()
         self._issued.add(signature)
         return signature
+
+
+def _embedded(request: web.Request, body: dict[str, Any], model: str, method: str) -> web.Response:
+    if "/projects/" not in request.path:
+        missing = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "CREDENTIALS_MISSING"}
+        words = "API keys are not supported by this API. Expected OAuth2 access token."
+        return _error(401, "UNAUTHENTICATED", words, [missing])
+    try:
+        return web.json_response(vertex_embeddings.answer(body, model, method))
+    except vertex_embeddings.RefusedError as error:
+        return _error(400, "INVALID_ARGUMENT", str(error))
 
 
 def _said(body: dict[str, Any]) -> str:

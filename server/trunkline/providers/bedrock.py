@@ -1,4 +1,4 @@
-"""Amazon Bedrock, by Converse and ConverseStream."""
+"""Amazon Bedrock, by Converse and ConverseStream; embeddings by InvokeModel."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from trunkline.config.model import ProviderConfig
 from trunkline.dialects import bedrock
 from trunkline.dialects.emulate import Structured
 from trunkline.dialects.wire import Json, Object
-from trunkline.errors import GatewayError
+from trunkline.errors import GatewayError, unsupported
 from trunkline.providers.aiohttp_transport import AiohttpTransport
+from trunkline.providers.batches import Most
 from trunkline.providers.http import HttpProvider, Reader, StreamDecoder
 from trunkline.providers.transport import Reply, Transport
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
+from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
 
 if TYPE_CHECKING:
     from trunkline.providers.aws_signer import AwsSigner
@@ -129,6 +131,30 @@ class BedrockProvider(HttpProvider):
                 return None
             raise
         return CountTokensResponse(input_tokens=answer.take_int("inputTokens", 0) or 0)
+
+    def most_inputs(self, model: str) -> Most:
+        return Most(1 if bedrock.embed_form_of(model) in ("titan-1", "titan-2") else 96)
+
+    def embed_path(self, model: str) -> str | None:
+        return f"/model/{quote(model, safe=':')}/invoke"
+
+    def encode_embed(self, request: EmbedRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
+        return bedrock.encode_embed_request(request, self._form(model), losses)
+
+    def decode_embed(self, wire: Object, model: str, headers: Mapping[str, str]) -> EmbedResponse:
+        response = bedrock.decode_embed_response(wire, self._form(model), headers)
+        response.model = model
+        return response
+
+    def _form(self, model: str) -> bedrock.EmbedForm:
+        form = bedrock.embed_form_of(model)
+        if form is None:
+            raise unsupported(
+                f"The model `{model}` is none by which `{self.name}` embeds: those of `amazon.titan-embed-text` and "
+                "`cohere.embed` are.",
+                "model",
+            )
+        return form
 
     async def authorize(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None

@@ -11,6 +11,7 @@ from trunkline.dialects import cohere
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
+from trunkline.providers.batches import Most
 from trunkline.providers.http import HttpProvider, StreamDecoder
 from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
 from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
@@ -24,8 +25,6 @@ class CohereProvider(HttpProvider):
     models_path = "/v1/models?endpoint=chat&page_size=1000"
 
     native_choices = False
-
-    most_inputs = 96
 
     def path(self, model: str, *, stream: bool) -> str:
         return "/v2/chat"
@@ -46,13 +45,18 @@ class CohereProvider(HttpProvider):
     def embed_path(self, model: str) -> str | None:
         return "/v2/embed"
 
+    def most_inputs(self, model: str) -> Most:
+        return Most(96)
+
     def encode_embed(self, request: EmbedRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
         wire = cohere.encode_embed_request(request, losses)
         wire["model"] = model
         return wire
 
-    def decode_embed(self, wire: Object) -> EmbedResponse:
-        return cohere.decode_embed_response(wire)
+    def decode_embed(self, wire: Object, model: str, headers: Mapping[str, str]) -> EmbedResponse:
+        response = cohere.decode_embed_response(wire)
+        response.model = model
+        return response
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         return cohere.decode_error(status, headers, body)

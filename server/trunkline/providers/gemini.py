@@ -13,6 +13,7 @@ from trunkline.dialects import gemini
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
+from trunkline.providers.batches import Most
 from trunkline.providers.http import HttpProvider, Reader, StreamDecoder
 from trunkline.providers.transport import Transport
 from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse, CountTokensResponse
@@ -61,21 +62,17 @@ class GeminiProvider(HttpProvider):
     def address(self, wire: dict[str, Json], model: str, *, stream: bool) -> None:
         """The path alone names the model and asks for a stream."""
 
-    most_inputs = 100
-
     def embed_path(self, model: str) -> str | None:
         return f"{self.path(model, stream=False).removesuffix(':generateContent')}:batchEmbedContents"
+
+    def most_inputs(self, model: str) -> Most:
+        return Most(100)
 
     def encode_embed(self, request: EmbedRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
         return gemini.encode_embed_request(request, f"models/{model.removeprefix('models/')}", losses)
 
-    def decode_embed(self, wire: Object) -> EmbedResponse:
-        return gemini.decode_embed_response(wire, "")
-
-    async def embed(self, request: EmbedRequest, attempt: Attempt) -> EmbedResponse:
-        response = await super().embed(request, attempt)
-        response.model = attempt.model
-        return response
+    def decode_embed(self, wire: Object, model: str, headers: Mapping[str, str]) -> EmbedResponse:
+        return gemini.decode_embed_response(wire, model)
 
     async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
         path = self.path(attempt.model, stream=False)

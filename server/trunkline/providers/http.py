@@ -13,6 +13,7 @@ from trunkline.dialects import sse
 from trunkline.dialects.emulate import Structured
 from trunkline.dialects.wire import Json, Object, dumps, loads
 from trunkline.errors import GatewayError, provider_failed, unsupported
+from trunkline.providers.batches import Most
 from trunkline.providers.media_type import SORTS
 from trunkline.providers.transport import Reply, Transport
 from trunkline.v1 import errors_pb2
@@ -79,9 +80,6 @@ class HttpProvider(ABC):
     custom_tools: Set[str] = frozenset()
     """The dialects whose tools that are called with a text the provider takes as they are: `openai`, `responses`, with
     the namespaces of that. All others are told as functions."""
-
-    most_inputs = 2048
-    """The most inputs that are embedded in one call; more are divided between several."""
 
     models_path = "/models"
     """Where the provider lists its models, below the base URL."""
@@ -207,27 +205,35 @@ class HttpProvider(ABC):
         """Where inputs for `model` go to be embedded, below the base URL; None where the provider embeds nothing."""
         return None
 
-    def encode_embed(self, request: EmbedRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
-        """The body of a request that embeds, with the name of the model where it is told there."""
-        raise NotImplementedError
+    def most_inputs(self, model: str) -> Most:
+        """What `model` embeds in one call; more is divided between several."""
+        return Most(2048)
 
-    def decode_embed(self, wire: Object) -> EmbedResponse:
-        """Read the vectors."""
-        raise NotImplementedError
+    def encode_embed(self, request: EmbedRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
+        """The body of a request that embeds, with the name of the model where it is told there. Raises `GatewayError`
+        (UNSUPPORTED) where an input is none that it embeds."""
+        raise self._embeds_nothing()
+
+    def decode_embed(self, wire: Object, model: str, headers: Mapping[str, str]) -> EmbedResponse:
+        """Read the vectors of `model`. `headers` are those of the answer, by lower-case name."""
+        raise self._embeds_nothing()
+
+    def _embeds_nothing(self) -> GatewayError:
+        return unsupported(f"The provider `{self._name}` embeds nothing.", "model")
 
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> EmbedResponse:
         """See `Provider.embed`."""
         path = self.embed_path(attempt.model)
         try:
             if path is None:
-                raise unsupported(f"The provider `{self._name}` embeds nothing.", "model")
+                raise self._embeds_nothing()
             wire = self.encode_embed(request, attempt.model, attempt.losses)
             self._check_losses(attempt, request.routing.require_parameters)
         except GatewayError as error:
             raise self._own(error, attempt) from None
-        answer = await self._ask(path, wire, attempt)
+        answer, headers = await self._answer(path, wire, attempt)
         try:
-            return self.decode_embed(answer)
+            return self.decode_embed(answer, attempt.model, headers)
         except GatewayError as error:
             raise self._own(error, attempt) from None
 
@@ -285,9 +291,13 @@ class HttpProvider(ABC):
 
     async def _ask(self, path: str, wire: dict[str, Json], attempt: Attempt) -> Object:
         """What the provider answers, in one object, to `wire`. Raises `GatewayError`."""
+        return (await self._answer(path, wire, attempt))[0]
+
+    async def _answer(self, path: str, wire: dict[str, Json], attempt: Attempt) -> tuple[Object, Mapping[str, str]]:
+        """As `_ask`, with the headers of the answer."""
         reply = await self._post(path, self.headers(wire), dumps(wire), attempt)
         try:
-            return Object(self._object(await self._body(reply)), lenient=True)
+            return Object(self._object(await self._body(reply)), lenient=True), reply.headers
         except GatewayError as error:
             raise self._own(error, attempt) from error.__cause__
         finally:

@@ -73,7 +73,7 @@ class OpenAIProvider(HttpProvider):
         wire["model"] = model
         return wire
 
-    def decode_embed(self, wire: Object) -> EmbedResponse:
+    def decode_embed(self, wire: Object, model: str, headers: Mapping[str, str]) -> EmbedResponse:
         return openai.decode_embed_response(wire)
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:

@@ -10,16 +10,19 @@ from urllib.parse import quote
 
 from trunkline.call import Attempt, Loss
 from trunkline.config.model import ProviderConfig
+from trunkline.dialects import gemini
 from trunkline.dialects.emulate import Structured
-from trunkline.dialects.wire import Json, loads
+from trunkline.dialects.wire import Json, Object, loads
 from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.anthropic import AnthropicProvider
+from trunkline.providers.batches import Most
 from trunkline.providers.choices import Choices
 from trunkline.providers.gemini import KEY_HEADER, GeminiProvider, headers_of, split_version
 from trunkline.providers.google_credentials import GoogleCredentials
 from trunkline.providers.transport import Transport
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
+from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
 from trunkline.v1.models_pb2 import Model
 
 _VERSION: Final = "v1"
@@ -35,6 +38,11 @@ _PLACED: Final = re.compile(r"(.*)/projects/([^/]+)/locations/([^/]+)")
 
 _COUNTED: Final = ("contents", "systemInstruction", "tools", "generationConfig")
 """What the counting of tokens takes of a request."""
+
+
+_MOST: Final = Most(inputs=250, characters=20_000)
+"""What a call of `predict` embeds at the most (cloud.google.com, `Get text embeddings`): so many texts, of 20 000
+tokens in all, none of which is shorter than a character."""
 
 
 class _Claude(AnthropicProvider):
@@ -107,14 +115,13 @@ class VertexProvider(GeminiProvider):
     def path(self, model: str, *, stream: bool) -> str:
         if _is_claude(model):
             return self._claude.path(model, stream=stream)
-        model = model.removeprefix("models/")
-        publisher, _, name = model.rpartition("/")
-        if not _PUBLISHER.fullmatch(publisher):
-            # A caller may have made up the name: it must not lead to another path.
-            publisher, name = "google", model
-        folder = "endpoints" if publisher == "endpoints" else f"publishers/{publisher}/models"
-        where = f"{self._prefix}/{folder}/{quote(name, safe='@')}"
+        where = self._place(model)
         return f"{where}:streamGenerateContent?alt=sse" if stream else f"{where}:generateContent"
+
+    def _place(self, model: str) -> str:
+        publisher, name = _named(model)
+        folder = "endpoints" if publisher == "endpoints" else f"publishers/{publisher}/models"
+        return f"{self._prefix}/{folder}/{quote(name, safe='@')}"
 
     def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
         if _is_claude(model):
@@ -137,7 +144,16 @@ class VertexProvider(GeminiProvider):
         return super().stream_chat(request, attempt)
 
     def embed_path(self, model: str) -> str | None:
-        return None  # Vertex AI embeds by another method than the Gemini API
+        return None if _is_claude(model) else f"{self._place(model)}:{_embeds_by(model)}"
+
+    def most_inputs(self, model: str) -> Most:
+        return Most(1) if gemini.takes_one(_named(model)[1]) else _MOST
+
+    def encode_embed(self, request: EmbedRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
+        return gemini.encode_vertex_embed(request, _embeds_by(model), losses)
+
+    def decode_embed(self, wire: Object, model: str, headers: Mapping[str, str]) -> EmbedResponse:
+        return gemini.decode_vertex_embed(wire, _embeds_by(model), model)
 
     async def count_tokens(self, request: ChatRequest, attempt: Attempt) -> CountTokensResponse | None:
         if _is_claude(attempt.model):
@@ -161,6 +177,18 @@ async def _authorized(headers: Mapping[str, str], credentials: GoogleCredentials
     if credentials is None:
         return headers
     return {**headers, "authorization": f"Bearer {await credentials.token()}"}
+
+
+def _named(model: str) -> tuple[str, str]:
+    """The publisher of `model`, and its name."""
+    model = model.removeprefix("models/")
+    publisher, _, name = model.rpartition("/")
+    # A caller may have made up the name: it must not lead to another path.
+    return (publisher, name) if _PUBLISHER.fullmatch(publisher) else ("google", model)
+
+
+def _embeds_by(model: str) -> gemini.EmbedMethod:
+    return gemini.embed_method_of(_named(model)[1])
 
 
 def _is_claude(model: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trunkline.call import Loss, LossKind
+from trunkline.dialects.cohere.request import image_address
 from trunkline.dialects.foreign import foreign_embed_losses
 from trunkline.dialects.openai.embeddings import floats
 from trunkline.dialects.wire import Json, Object, restore
@@ -69,8 +70,8 @@ def _encode_part(part: Part, path: str) -> Json:
     match part.WhichOneof("kind"):
         case "text":
             return {"type": "text", "text": part.text}
-        case "media" if part.media.uri and part.media.media_type.startswith("image/"):
-            return {"type": "image_url", "image_url": {"url": part.media.uri}}
+        case "media" if part.media.media_type.startswith("image/"):
+            return {"type": "image_url", "image_url": {"url": image_address(part.media, path)}}
     raise unsupported(f"`{path}` holds what the provider does not embed.", path)
 
 

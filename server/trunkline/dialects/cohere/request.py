@@ -170,7 +170,7 @@ def _encode_part(part: Part, path: str, losses: list[Loss]) -> dict[str, Json] |
         case "reasoning":
             return {"type": "thinking", "thinking": part.reasoning.text}
         case "media":
-            return {"type": "image_url", "image_url": {"url": _image(part.media, path)}}
+            return {"type": "image_url", "image_url": {"url": image_address(part.media, path)}}
         case "opaque":
             block = loads(part.opaque.json)
             if part.opaque.dialect == DIALECT and isinstance(block, dict):
@@ -183,7 +183,8 @@ def _encode_part(part: Part, path: str, losses: list[Loss]) -> dict[str, Json] |
             assert_never(kind)
 
 
-def _image(media: Media, path: str) -> str:
+def image_address(media: Media, path: str) -> str:
+    """The address of an image, which may hold its data. Raises `GatewayError` (UNSUPPORTED) where it has none."""
     if not media.media_type.startswith("image/"):
         raise unsupported(f"`{path}` is of type `{media.media_type}`; Cohere takes texts and images alone.", path)
     match media.WhichOneof("source"):

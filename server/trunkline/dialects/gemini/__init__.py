@@ -11,6 +11,13 @@ from trunkline.dialects.gemini.embeddings import (
 from trunkline.dialects.gemini.encoder import StreamEncoder
 from trunkline.dialects.gemini.errors import decode_error, encode_error
 from trunkline.dialects.gemini.names import DIALECT
+from trunkline.dialects.gemini.predict import (
+    EmbedMethod,
+    decode_vertex_embed,
+    embed_method_of,
+    encode_vertex_embed,
+    takes_one,
+)
 from trunkline.dialects.gemini.profile import Profile, profile_of
 from trunkline.dialects.gemini.reader import Reader
 from trunkline.dialects.gemini.request import decode_request, encode_request
@@ -19,6 +26,7 @@ from trunkline.dialects.gemini.stream import StreamDecoder
 
 __all__ = [
     "DIALECT",
+    "EmbedMethod",
     "Profile",
     "Reader",
     "StreamDecoder",
@@ -28,6 +36,8 @@ __all__ = [
     "decode_error",
     "decode_request",
     "decode_response",
+    "decode_vertex_embed",
+    "embed_method_of",
     "encode_embed_batch",
     "encode_embed_one",
     "encode_embed_request",
@@ -35,5 +45,7 @@ __all__ = [
     "encode_error",
     "encode_request",
     "encode_response",
+    "encode_vertex_embed",
     "profile_of",
+    "takes_one",
 ]

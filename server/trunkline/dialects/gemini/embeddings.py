@@ -24,7 +24,8 @@ _TASKS: Final[dict[str, EmbedTask.ValueType]] = {
     "CLASSIFICATION": embeddings_pb2.EMBED_TASK_CLASSIFICATION,
     "CLUSTERING": embeddings_pb2.EMBED_TASK_CLUSTERING,
 }
-_WORDS: Final = {task: word for word, task in _TASKS.items()}
+TASK_WORDS: Final = {task: word for word, task in _TASKS.items()}
+"""What Google calls a task."""
 
 
 def decode_embed_request(wires: Sequence[Object], model: str) -> EmbedRequest:
@@ -94,7 +95,7 @@ def encode_embed_one(request: EmbedRequest, item: EmbedInput, path: str, model: 
     """One input of a batch."""
     wire: dict[str, Json] = {"model": model, "content": {"parts": _encode_parts(item, path)}}
     if request.task:
-        wire["taskType"] = _WORDS[request.task]
+        wire["taskType"] = TASK_WORDS[request.task]
     if item.title:
         wire["title"] = item.title
     if request.HasField("dimensions"):

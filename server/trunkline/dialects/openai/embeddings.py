@@ -121,21 +121,34 @@ def encode_embed_request(
 
 
 def _encode_input(item: EmbedInput, form: EmbeddingForm, path: str, losses: list[Loss]) -> Json:
-    text = item.text
-    match item.WhichOneof("kind"):
-        case "tokens":
-            if not form.tokens:
-                raise unsupported(f"`{path}` must be a text: the provider embeds no tokens.", path)
-            return list(item.tokens.ids)
-        case "content":
-            parts = item.content.parts
-            if any(part.WhichOneof("kind") != "text" for part in parts):
-                raise unsupported(f"`{path}` must be a text: the provider embeds nothing else.", path)
-            text = "\n".join(part.text for part in parts)
+    if item.WhichOneof("kind") == "tokens" and form.tokens:
+        return list(item.tokens.ids)
+    return text_of_input(item, path, losses)
+
+
+def text_of_input(item: EmbedInput, path: str, losses: list[Loss]) -> str:
+    """As `bare_text`, with the title of the input before its text."""
+    text = bare_text(item, path)
     if item.title:
         losses.append(Loss("title", LossKind.APPROXIMATED))
         return f"{item.title}\n{text}"
     return text
+
+
+def bare_text(item: EmbedInput, path: str) -> str:
+    """One input for a provider that embeds nothing but texts. `path` is where it stands.
+
+    Raises `GatewayError` (UNSUPPORTED) where it holds something else.
+    """
+    match item.WhichOneof("kind"):
+        case "tokens":
+            raise unsupported(f"`{path}` must be a text: the provider embeds no tokens.", path)
+        case "content":
+            parts = item.content.parts
+            if any(part.WhichOneof("kind") != "text" for part in parts):
+                raise unsupported(f"`{path}` must be a text: the provider embeds nothing else.", path)
+            return "\n".join(part.text for part in parts)
+    return item.text
 
 
 def decode_embed_response(wire: Object) -> EmbedResponse:
