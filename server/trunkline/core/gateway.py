@@ -13,6 +13,7 @@ from trunkline.core.attempts import Attempts
 from trunkline.core.check import Limits, check, check_embed
 from trunkline.core.estimate import estimate_tokens
 from trunkline.core.plan import Candidate, Plan, Plans
+from trunkline.core.plugin import Plugins, Prepared
 from trunkline.core.streaming import stream_answer
 from trunkline.core.target import Target
 from trunkline.errors import GatewayError, invalid_request, provider_failed, unsupported
@@ -45,16 +46,18 @@ class Gateway:
     call's record. Cancelling a method, or closing its generator, stops the provider at once.
     """
 
-    def __init__(self, plans: Plans, models: Models, limits: Limits) -> None:
+    def __init__(self, plans: Plans, models: Models, limits: Limits, plugins: Plugins | None = None) -> None:
         self._plans = plans
         self._models = models
         self._limits = limits
+        self._plugins = plugins or Plugins()
         self._running = _Running()
 
     async def chat(self, request: ChatRequest, call: Call) -> ChatResponse:
         """Answer `request` in one message."""
         call.operation = "chat"
-        plan = await self._plan(request, call)
+        prepared = await self._prepare(request, call) if self._plugins.concern(request) else None
+        plan = await self._plan(prepared.request if prepared else request, call)
         with self._running:
             attempts = Attempts(plan, call)
             response = await attempts.ask(
@@ -67,7 +70,7 @@ class Gateway:
         call.usage = call.attempts[-1].usage = response.usage
         call.finish = response.choices[0].finish.reason
         self._plans.done(plan, attempts.answered, call)
-        return response
+        return prepared.answer(response) if prepared else response
 
     async def stream_chat(self, request: ChatRequest, call: Call) -> AsyncGenerator[list[ChatEvent], None]:
         """Answer `request` as it is written: what arrived together is yielded together.
@@ -76,12 +79,16 @@ class Gateway:
         another target goes on.
         """
         call.operation = "stream_chat"
-        plan = await self._plan(request, call)
+        prepared = await self._prepare(request, call) if self._plugins.concern(request) else None
+        plan = await self._plan(prepared.request if prepared else request, call)
         with self._running:
             attempts = Attempts(plan, call)
             async with aclosing(stream_answer(attempts, call)) as batches:
                 async for batch in batches:
-                    yield batch
+                    if prepared is None:
+                        yield batch
+                    elif told := prepared.stream(batch):
+                        yield told
         self._plans.done(plan, attempts.answered, call)
 
     async def count_tokens(self, request: ChatRequest, call: Call) -> CountTokensResponse:
@@ -170,6 +177,12 @@ class Gateway:
     async def drained(self) -> None:
         """Wait until no call is running."""
         await self._running.none.wait()
+
+    async def _prepare(self, request: ChatRequest, call: Call) -> Prepared:
+        call.model = request.model
+        check(request, self._limits)
+        with self._running:
+            return await self._plugins.prepare(request, call)
 
     async def _plan(self, request: ChatRequest, call: Call) -> Plan[ChatRequest]:
         call.model = request.model
