@@ -94,13 +94,23 @@ class Disk:
         told = os.statvfs(path)
         return told.f_bavail * told.f_frsize
 
-    def lock(self, path: Path, *, wait: bool) -> int | None:
-        """A descriptor that holds the file at `path` for this process until it is closed, or the process ends however
-        it may; None where another holds it."""
+    def lock(self, path: Path) -> int:
+        """Wait for the file at `path`, and hold it until the descriptor is closed, or the process ends however it
+        may."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return descriptor
+
+    def try_lock(self, path: Path) -> int | None:
+        """As `lock`, but None where another holds it."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return None
         return descriptor
+
+    def modified(self, path: Path) -> int:
+        """When a file was last written to, in nanoseconds since the epoch."""
+        return path.stat().st_mtime_ns

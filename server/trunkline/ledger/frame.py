@@ -32,6 +32,9 @@ class Kind(IntEnum):
     END = 3
     """Nothing follows in this segment."""
 
+    PROBE = 4
+    """Nothing: written to see whether the disk takes it."""
+
 
 _KINDS: Final = frozenset(Kind)
 
@@ -111,6 +114,8 @@ class Reader:
         (check,) = _CHECK.unpack_from(self._data, offset + _HEAD.size)
         if crc32(head, self._seed) != check:
             return None
+        kind: int
+        length: int
         _, kind, length, synced, checksum = _HEAD.unpack(head)
         self.synced = max(self.synced, synced)
         payload = self._data[body : body + length]
