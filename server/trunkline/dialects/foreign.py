@@ -27,14 +27,14 @@ def foreign_losses(
     request in `dialect` therefore leaves out. `turns` are the messages of `request`, `tools` its tools."""
     if request.extras:
         _note(request.extras, "", dialect, losses)
-    for index, (message, _, parts, kinds, text) in enumerate(turns):
+    for index, (message, _, parts, _, text) in enumerate(turns):
         if text:
             continue
         if message.extras:
             _note(message.extras, f"messages[{index}].", dialect, losses)
-        for part, kind in zip(parts, kinds, strict=True):
+        for part in parts:
             # Reasoning goes back to its origin alone, by contract: leaving its signature out is no loss.
-            if part.extras and kind != "reasoning":
+            if part.extras and part.WhichOneof("kind") != "reasoning":
                 _note(part.extras, f"messages[{index}].", dialect, losses)
     for index, tool in enumerate(tools):
         if tool.extras:

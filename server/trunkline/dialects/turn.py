@@ -12,7 +12,7 @@ Kind: TypeAlias = Literal["text", "media", "tool_call", "tool_result", "reasonin
 """The kind of a part, as `WhichOneof` tells it."""
 
 
-Turn: TypeAlias = tuple[Message, Role.ValueType, list[Part], Sequence[Kind], str]
+Turn: TypeAlias = tuple[Message, Role.ValueType, Sequence[Part], Sequence[Kind], str]
 """A message, its role, its parts, their kinds, and the text that is all there is of it beside its role, as `bare_text`
 tells it; empty where there is more."""
 
@@ -24,12 +24,18 @@ def turns_of(request: ChatRequest) -> list[Turn]:
     turns: list[Turn] = []
     # A slice is a list of Python's own: to walk through it costs less than to walk through the field.
     for message in request.messages[:]:
-        parts = message.parts[:]
-        text = bare_text(parts)
-        if text and not message.extras and not message.name:
-            turns.append((message, message.role, parts, _TEXT, text))
+        parts = message.parts
+        if len(parts) == 1:
+            # As `bare_text`, which would look at the part once more.
+            part = parts[0]
+            text = part.text
+            if text and not (part.extras or part.HasField("cache") or message.extras or message.name):
+                turns.append((message, message.role, (part,), _TEXT, text))
+            else:
+                turns.append((message, message.role, (part,), (part.WhichOneof("kind"),), ""))
         else:
-            turns.append((message, message.role, parts, [part.WhichOneof("kind") for part in parts], ""))
+            several = parts[:]
+            turns.append((message, message.role, several, [part.WhichOneof("kind") for part in several], ""))
     return turns
 
 

@@ -31,13 +31,13 @@ def decode_blocks(wire: Object, key: str, parts: Any) -> None:
         del wire.fields[key]
         parts.add().text = content
         return
-    for item in wire.take_objects(key, _decode_plain, parts):
+    for item in wire.take_objects(key, decode_plain_block, parts):
         decode_block(item, parts)
 
 
-def _decode_plain(fields: dict[str, Json], parts: Any) -> bool:
-    """Read a text, a call or a result that holds nothing but what every one does, as most do. Tells whether this was
-    one."""
+def decode_plain_block(fields: dict[str, Json], parts: Any) -> bool:
+    """Read a text, a call or a result that holds nothing but what every one does, as most do, into `parts`, a repeated
+    field. Tells whether this was one."""
     kind = fields.get("type")
     if kind == "text":
         text = fields.get("text")

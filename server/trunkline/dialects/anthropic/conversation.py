@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from trunkline.call import LossKind
-from trunkline.dialects.anthropic.content import decode_blocks, encode_part, plain
+from trunkline.dialects.anthropic.content import decode_blocks, decode_plain_block, encode_part, plain
 from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.profile import Writing
 from trunkline.dialects.ids import made_id
@@ -43,15 +43,33 @@ def decode_system(wire: Object, request: ChatRequest) -> None:
 
 
 def decode_plain_turn(fields: dict[str, Json], messages: Any) -> bool:
-    """Read a message that holds nothing but a text, as many do, into `messages`, a repeated field. Tells whether this
-    was one."""
-    word, text = fields.get("role"), fields.get("content")
+    """Read a message that holds nothing but a text, or blocks that hold nothing uncommon, as most do, into `messages`,
+    a repeated field. Tells whether this was one."""
+    word, content = fields.get("role"), fields.get("content")
     role = _ROLES.get(word) if type(word) is str else None
-    if role is None or type(text) is not str or len(fields) != 2:
+    if role is None or len(fields) != 2:
+        return False
+    if type(content) is str:
+        message = messages.add()
+        message.role = role
+        message.parts.add().text = content
+        return True
+    if type(content) is not list:
         return False
     message = messages.add()
+    parts = message.parts
+    results = 0
+    for block in content:
+        if type(block) is not dict or not decode_plain_block(block, parts):
+            del messages[-1]
+            return False
+        results += block["type"] == "tool_result"
+    if results and role == content_pb2.ROLE_USER:
+        if results < len(content):
+            del messages[-1]
+            return False
+        role = content_pb2.ROLE_TOOL
     message.role = role
-    message.parts.add().text = text
     return True
 
 

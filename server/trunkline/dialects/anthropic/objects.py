@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from trunkline.dialects.wire import Json, loads
@@ -15,6 +17,10 @@ class _Head(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Head).decode
+_raw = msgspec.json.Decoder(msgspec.Raw).decode
+
+_TYPED: Final = '{"type":"'
+"""How most schemas begin: what is JSON and begins so is an object with a type."""
 
 
 def object_text(text: str) -> Json:
@@ -22,18 +28,24 @@ def object_text(text: str) -> Json:
     if not text or text.isspace():
         return {}
     try:
+        if text.startswith("{"):
+            return _raw(text)
         _decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return _lenient(text)
     return msgspec.Raw(text.encode())
 
 
-def has_type(text: str) -> bool:
-    """Whether `text` holds a JSON object with a `type`."""
+def typed_object(text: str) -> msgspec.Raw | None:
+    """The JSON object in `text`, to be written as it is, where it has a `type`; None otherwise."""
     try:
-        return _decode(text).type is not None
+        if text.startswith(_TYPED):
+            return _raw(text)
+        if _decode(text).type is None:
+            return None
     except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return False
+        return None
+    return msgspec.Raw(text.encode())
 
 
 def _lenient(text: str) -> Json:

@@ -11,7 +11,7 @@ from trunkline.call import LossKind
 from trunkline.dialects.anthropic.cache import encode_cache, take_cache
 from trunkline.dialects.anthropic.content import kind_of
 from trunkline.dialects.anthropic.dialect import DIALECT
-from trunkline.dialects.anthropic.objects import has_type
+from trunkline.dialects.anthropic.objects import typed_object
 from trunkline.dialects.anthropic.profile import Writing
 from trunkline.dialects.anthropic.schema import fit_schema
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
@@ -113,10 +113,8 @@ def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:
     if description:
         wire["description"] = description
     told = function.HasField("strict")
-    if (told and function.strict) or not has_type(schema):
-        wire["input_schema"] = _schema(schema, f"tools[{number}]")
-    else:
-        wire["input_schema"] = msgspec.Raw(schema.encode())
+    written = None if told and function.strict else typed_object(schema)
+    wire["input_schema"] = _schema(schema, f"tools[{number}]") if written is None else written
     if told:
         _encode_strict(tool, wire, to, f"tools[{number}]")
     if tool.HasField("cache"):

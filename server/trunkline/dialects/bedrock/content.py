@@ -31,21 +31,13 @@ _JSON: Final = '{"json":{}}'
 
 def decode_blocks(wire: Object, key: str, parts: Any, role: Role.ValueType) -> None:
     """Read the blocks at `key` into `parts`."""
-    plain = _decode_plain_result if role == content_pb2.ROLE_USER else _decode_plain
-    for item in wire.take_objects(key, plain, parts):
+    for item in wire.take_objects(key, decode_plain_block, parts):
         decode_block(item, parts, role)
 
 
-def plain_text(items: Json) -> str | None:
-    """The text that is all there is in `items`, an array of blocks, as in most; None otherwise."""
-    if type(items) is list and len(items) == 1 and type(items[0]) is dict and len(items[0]) == 1:
-        text = items[0].get("text")
-        return text if type(text) is str else None
-    return None
-
-
-def _decode_plain(fields: dict[str, Json], parts: Any) -> bool:
-    """Read a text or a call that holds nothing but what every one does, as most do. Tells whether this was one."""
+def decode_plain_block(fields: dict[str, Json], parts: Any) -> bool:
+    """Read a text or a call that holds nothing but what every one does, as most do, into `parts`, a repeated field.
+    Tells whether this was one."""
     if len(fields) != 1:
         return False
     text = fields.get("text")
@@ -63,13 +55,17 @@ def _decode_plain(fields: dict[str, Json], parts: Any) -> bool:
     return True
 
 
-def _decode_plain_result(fields: dict[str, Json], parts: Any) -> bool:
-    """Read a result that is one text, as most are. Tells whether this was one."""
+def decode_plain_result(fields: dict[str, Json], parts: Any) -> bool:
+    """Read a result that is one text, as most are, into `parts`, a repeated field. Tells whether this was one."""
     inner = fields.get("toolResult")
     if type(inner) is not dict or len(inner) != 2 or len(fields) != 1:
         return False
-    call_id, text = inner.get("toolUseId"), plain_text(inner.get("content"))
-    if type(call_id) is not str or text is None:
+    call_id, content = inner.get("toolUseId"), inner.get("content")
+    if type(call_id) is not str or type(content) is not list or len(content) != 1:
+        return False
+    only = content[0]
+    text = only.get("text") if type(only) is dict and len(only) == 1 else None
+    if type(text) is not str:
         return False
     result = parts.add().tool_result
     result.tool_call_id = call_id

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from trunkline.call import LossKind
-from trunkline.dialects.anthropic.objects import has_type
+from trunkline.dialects.anthropic.objects import typed_object
 from trunkline.dialects.anthropic.schema import fit_schema
 from trunkline.dialects.bedrock.cache import encode_cache, take_cache
 from trunkline.dialects.bedrock.content import kind_of
@@ -142,13 +142,11 @@ def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:
     description, parameters = function.description, function.parameters_json
     if description:
         spec["description"] = description
-    schema: Json
     told = function.HasField("strict")
     strict = told and function.strict
-    if strict or not has_type(parameters):
+    schema: Json = None if strict else typed_object(parameters)
+    if schema is None:
         schema = _schema(parameters, f"tools[{number}]")
-    else:
-        schema = msgspec.Raw(parameters.encode())
     if strict:
         fitted, changed = fit_schema(schema)
         if changed or not to.profile.structured:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final, assert_never
 
 from trunkline.call import Loss, LossKind
-from trunkline.dialects.anthropic.objects import has_type
+from trunkline.dialects.anthropic.objects import typed_object
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, loads, raw, restore
@@ -208,7 +208,7 @@ def _encode_tool(tool: Tool, index: int, losses: list[Loss]) -> Json:
     schema = tool.function.parameters_json or '{"type":"object","properties":{}}'
     path = f"tools[{index}].function.parameters_json"
     function["parameters"] = raw(schema, path)
-    if not has_type(schema) and isinstance(parameters := loads(schema), dict):
+    if typed_object(schema) is None and isinstance(parameters := loads(schema), dict):
         function["parameters"] = {"type": "object", **parameters}
     return {"type": "function", "function": function}
 

@@ -219,14 +219,21 @@ def encode_contents(turns: Iterable[Turn], to: Writing) -> tuple[list[Json], lis
                 to.lose(f"messages[{number}].role", LossKind.APPROXIMATED)
             system.extend(_encode_system(said, kinds, to, f"messages[{number}]"))
             continue
+        if beside and text:
+            contents[-1]["parts"].extend(beside)
+            beside = []
+        if text:
+            name = "model" if role == content_pb2.ROLE_ASSISTANT else "user"
+            contents.append({"role": name, "parts": [{"text": text}]})
+            answering = False
+            continue
+        path = f"messages[{number}]"
+        if message.name:
+            to.lose(f"{path}.name")
         moved: list[Json] = []
-        parts: list[Json] = [{"text": text}] if text else []
-        if not text:
-            path = f"messages[{number}]"
-            if message.name:
-                to.lose(f"{path}.name")
-            for place, part in enumerate(said):
-                _encode_part(part, kinds[place], parts, moved, names, to, path, place)
+        parts: list[Json] = []
+        for place, part in enumerate(said):
+            _encode_part(part, kinds[place], parts, moved, names, to, path, place)
         results = role == content_pb2.ROLE_TOOL and all(kind == "tool_result" for kind in kinds)
         if not (results and answering) and beside:
             contents[-1]["parts"].extend(beside)
