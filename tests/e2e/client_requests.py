@@ -394,6 +394,42 @@ SENT: dict[str, Sent] = {
         headers={"http-referer": "https://github.com/RooVetGit/Roo-Cline", "x-title": "Roo Code"},
         **_USAGE,
     ),
+    "Cursor, ask": _chat(
+        {"role": "system", "content": _LONG},
+        _USER,
+        temperature=1,
+        user="u",
+        tools=[_function(description="Reads", parameters=_CITY)],
+        tool_choice="auto",
+        **_USAGE,
+    ),
+    "Cursor, agent": Sent(
+        "/v1/chat/completions",
+        {
+            "input": [
+                {"role": "system", "content": _LONG},
+                {"role": "user", "content": _texts("Hello", "input_text")},
+                {"type": "function_call", "call_id": "call_1", "name": "Read", "arguments": '{"city": "Paris"}'},
+                {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
+            ],
+            "tools": [
+                {"type": "function", "name": "Read", "description": "Reads", "parameters": _CITY, "strict": False},
+                {
+                    "type": "custom",
+                    "name": "ApplyPatch",
+                    "description": "Patches",
+                    "format": {"type": "grammar", "syntax": "lark", "definition": "start: /.+/"},
+                },
+            ],
+            "include": ["reasoning.encrypted_content"],
+            "reasoning": {"effort": "medium", "summary": "auto"},
+            "text": {"verbosity": "low"},
+            "store": False,
+            "user": "u",
+            **_USAGE,
+        },
+        streams=True,
+    ),
     "Qwen Code, chat": _chat(
         {"role": "system", "content": _LONG},
         _USER,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
 import pytest
 from e2e.client_requests import SENT, Sent
-from e2e.conftest import KEY, running
+from e2e.conftest import KEY, Running, running
 from surfaces.worlds import WORLDS
 
 ENDS = ("data: [DONE]", "event: message_stop", '"type":"response.completed"', '"finishReason":"')
@@ -119,3 +120,24 @@ async def test_what_any_client_adds_is_borne_on_every_surface(kind: str) -> None
                     refused[f"{path} {name}"] = reply.text
 
     assert refused == {}
+
+
+async def test_cursors_agent_gets_its_answer_as_chat(gateway: Running) -> None:
+    """It asks by Chat Completions in the words of Responses: the answer is chunks, and tools of either sort are called
+    in the words of chat."""
+    body = SENT["Cursor, agent"].body
+    async with httpx.AsyncClient(base_url=gateway.url) as http:
+        asked = {**body, "model": "fake/tools-parallel", "input": body["input"][:2]}
+        streamed = await http.post("/v1/chat/completions", json=asked)
+        unary = await http.post("/v1/chat/completions", json={**asked, "stream": False, "stream_options": None})
+        wrong = await http.post("/v1/chat/completions", json={**asked, "input": [{"role": "robot", "content": "x"}]})
+    chunks = [json.loads(line[6:]) for line in streamed.text.splitlines() if line.startswith("data: {")]
+    calls = unary.json()["choices"][0]["message"]["tool_calls"]
+
+    assert streamed.text.endswith("data: [DONE]\n\n")
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert chunks[-1]["usage"]["total_tokens"] > 0
+    assert [call["type"] for call in calls] == ["function", "custom"]
+    assert calls[1]["custom"]["name"] == "ApplyPatch"
+    assert wrong.status_code == 400
+    assert wrong.json()["error"]["param"] == "input[0].role"

@@ -10,7 +10,7 @@ from trunkline.call import Call
 from trunkline.core.conceal import Concealer, conceal
 from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
-from trunkline.dialects import openai
+from trunkline.dialects import openai, responses
 from trunkline.dialects.openai.request import take_stream
 from trunkline.dialects.wire import Json, Object, dumps
 from trunkline.errors import GatewayError
@@ -48,7 +48,9 @@ class OpenAISurface:
     async def _chat(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         wire = Object(await read_object(http, timeout=self._body_timeout))
         options = take_stream(wire)
-        request = openai.decode_request(wire)
+        # Cursor's agent asks here in the words of Responses, and reads the answer as Chat Completions.
+        told = responses if "input" in wire.fields and "messages" not in wire.fields else openai
+        request = told.decode_request(wire)
         if options.stream:
             return await self._stream(http, request, call, gateway, include_usage=options.include_usage)
         response = await gateway.chat(request, call)

@@ -425,3 +425,10 @@ def test_families(model: str, reasoning: str | None, structured: bool, system: b
     """What is known of a model by its id, wherever in it the family stands."""
     profile = bedrock.profile_of(model)
     assert (profile.reasoning, profile.structured, profile.system) == (reasoning, structured, system)
+
+
+def test_a_large_budget_comes_with_a_limit() -> None:
+    """Without one, the API's own would be below the budget, which it refuses."""
+    wire, _ = written(reasoning=ReasoningConfig(budget_tokens=8000))
+
+    assert wire["inferenceConfig"]["maxTokens"] > 8000

@@ -24,6 +24,9 @@ _BUDGETS: Final = ((4096, "low"), (16384, "medium"))
 
 _ANTHROPIC: Final = anthropic.Profile()
 
+_OWN_LIMIT: Final = 4096
+"""The most tokens that Claude writes where the request does not say."""
+
 
 def decode_reasoning(wire: Object, request: ChatRequest) -> None:
     """Read what asks for reasoning in the known forms; others stay in the extras."""
@@ -84,6 +87,9 @@ def _encode_claude(request: ChatRequest, wire: dict[str, Json], to: Writing) -> 
     thinks = encode_claude(request, scratch, ClaudeWriting(claude, to.losses), DIALECT)
     if "thinking" in scratch:
         wire.setdefault(FIELDS, {})["thinking"] = scratch["thinking"]
+        if scratch["thinking"].get("budget_tokens", 0) >= _OWN_LIMIT:
+            # A budget must be below the limit.
+            wire["inferenceConfig"] = {"maxTokens": limit}
     if "output_config" in scratch:
         wire.setdefault("outputConfig", {}).update(scratch["output_config"])
     return thinks

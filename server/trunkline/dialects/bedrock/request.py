@@ -148,7 +148,7 @@ def _encode_format(request: ChatRequest, wire: dict[str, Json], to: Writing) -> 
 
 
 def _encode_inference(request: ChatRequest, wire: dict[str, Json], to: Writing, *, thinks: bool) -> None:
-    config: dict[str, Json] = {}
+    config: dict[str, Json] = wire.pop("inferenceConfig", {})
     if request.HasField("max_output_tokens"):
         config["maxTokens"] = request.max_output_tokens
     if request.HasField("sampling"):
