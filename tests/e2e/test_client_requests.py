@@ -62,7 +62,7 @@ _OPENAI: dict[str, Any] = {
 }
 ADDED: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {**_OPENAI, **_ROUTED, "verbosity": "low", "reasoning_effort": "low"},
-    "/v1/responses": {**_OPENAI, "parallel_tool_calls": True},
+    "/v1/responses": {**_OPENAI, **_ROUTED, "parallel_tool_calls": True},
     "/v1/messages": {"metadata": {"user_id": "u"}, "service_tier": "auto", "tools": []},
     "/v1beta/models/{model}:generateContent": {"tools": []},
 }

@@ -54,10 +54,16 @@ _BOTH: Final = frozenset({openai.DIALECT, responses.DIALECT})
 """The dialects of OpenAI's, in whose words custom tools are told."""
 
 
+_ROUTED: Final = ("models", "plugins", "provider", "route", "session_id", "transforms")
+"""Fields that clients send to routers, and that OpenAI refuses."""
+
+
 class ResponsesProvider(HttpProvider):
-    """One server. It is asked to keep nothing: what the model needs again comes with the next request."""
+    """One server. It is asked to keep nothing: what the model needs again comes with the next request. `routes` tells
+    whether it is a router, which reads what clients tell routers."""
 
     native_choices = False
+    routes = False
     custom_tools = _BOTH
 
     def path(self, model: str, *, stream: bool) -> str:
@@ -65,6 +71,8 @@ class ResponsesProvider(HttpProvider):
 
     def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
         wire = responses.encode_request(responses.adopt(request), losses)
+        if not self.routes:
+            losses.extend(Loss(name) for name in _ROUTED if wire.pop(name, None) is not None)
         if not any(key in wire for key in _KEEPS):
             wire["store"] = False
             wire["input"] = [item for item in wire["input"] if not _is_lost(item)]
@@ -141,6 +149,7 @@ class OpenAIFamilyProvider(OpenAIProvider):
         super().__init__(name, transport, headers, profile, models)
         self._own_models = own_models
         self._responses = ResponsesProvider(name, transport, headers, models)
+        self._responses.routes = not own_models
         self._choices = Choices(self._responses)
 
     def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
