@@ -27,7 +27,8 @@ _MOST = 96
 
 
 def answer(body: Json, model: str) -> tuple[Json, int]:
-    """What `model` answers, and how many tokens it read: a vector is the length of its input, and 0.5.
+    """What `model` answers, and how many tokens it read: a vector is the length of its input, and 0.5 as often as is
+    asked for.
 
     Raises `RefusedError` where Bedrock would refuse `body`.
     """
@@ -47,7 +48,7 @@ def _titan(body: Json, model: str) -> tuple[Json, int]:
     text = body["inputText"]
     if not isinstance(text, str) or not text:
         raise _malformed("expected minLength: 1, actual: 0")
-    vector = [float(len(text)), 0.5]
+    vector = _vector(text, body.get("dimensions"))
     typed = {"embeddingsByType": {"float": vector}} if model == TITAN else {}
     return {"embedding": vector, **typed, "inputTextTokenCount": 3}, 3
 
@@ -64,11 +65,15 @@ def _cohere(body: Json) -> tuple[Json, int]:
     for block in (block for item in inputs if isinstance(item, dict) for block in item["content"]):
         if block["type"] == "image_url" and not str(block["image_url"]).startswith("data:image/"):
             raise _malformed("#/inputs: image_url must be a data URI")
-    vectors = [[float(len(str(item))), 0.5] for item in inputs]
+    vectors = [_vector(str(item), body.get("output_dimension")) for item in inputs]
     typed = "embedding_types" in body
     kind = "embeddings_by_type" if typed else "embeddings_floats"
     answer: Json = {"id": "e-1", "response_type": kind, "embeddings": {"float": vectors} if typed else vectors}
     return {**answer, "texts": body.get("texts", [])}, 3 * len(inputs)
+
+
+def _vector(text: str, length: int | None) -> list[float]:
+    return [float(len(text)), *[0.5] * ((length or 2) - 1)]
 
 
 def _malformed(what: str) -> RefusedError:

@@ -31,6 +31,7 @@ REASONS = {
         "openai/chat/ruby-llm-error-handling-with-openai-gpt-5-nano-raises-appropriate-auth-error",
         "openrouter/chat/ruby-llm-error-handling-with-openrouter-claude-haiku-4-5-raises-appropriate-auth",
         "perplexity/chat/ruby-llm-error-handling-with-perplexity-sonar-raises-appropriate-auth-error",
+        "vertex/embeddings/crewai-crew-memory-with-google-vertex-embedder-14",
         "xai/chat/ruby-llm-error-handling-with-xai-grok-4-1-fast-non-reasoning-raises-appropriate-a",
     ],
     "PROVIDER_FAILED": [
