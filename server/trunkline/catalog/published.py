@@ -127,13 +127,14 @@ def published_periods(kind: str, model: str, service_tier: str = "") -> list[Per
         if (price := _price(version + _said(since, hours), standard, info.id)) is None:
             continue
         periods.append(Period(price, since, hours))
-        for variant in reversed(info.price_variants or () if service_tier else ()):
+        for variant in reversed(info.price_variants or ()):
             if not service_tier or variant.when not in ({"service_tier": service_tier}, {"speed": service_tier}):
                 continue
             start, daily = _when(variant.constraint)
             begin, within = max(since, start), hours if daily is None else daily
-            named = f"{version}{_said(begin, within)} {service_tier}"
-            if (price := _price(named, {**standard, **_values(variant.prices)}, info.id)) is not None:
+            values = {**standard, **_values(variant.prices)}
+            price = _price(f"{version}{_said(begin, within)} {service_tier}", values, info.id)
+            if price is not None and values != standard:
                 periods.append(Period(price, begin, within))
     return periods
 

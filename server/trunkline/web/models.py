@@ -15,6 +15,7 @@ from trunkline.dialects import anthropic
 from trunkline.dialects.anthropic import models as anthropic_models
 from trunkline.dialects.gemini import models as gemini_models
 from trunkline.dialects.openai import models as openai_models
+from trunkline.dialects.openrouter import models as openrouter_models
 from trunkline.dialects.wire import Json, dumps
 from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, Model
 from trunkline.web.anthropic import anthropic_status
@@ -22,8 +23,9 @@ from trunkline.web.exchange import Exchange, json_response
 from trunkline.web.gemini import encode_error as gemini_error
 from trunkline.web.openai import encode_error
 
-_SHARED: Final = ("/v1", "/api/v1")
-"""Below what all three vendors' clients ask: their headers tell them apart."""
+_OPENAI: Final = ("/v1",)
+_OPENROUTER: Final = ("/api/v1",)
+"""Below both all vendors' clients ask: their headers tell them apart."""
 _GEMINI: Final = ("/v1beta", "/v1beta1", "/v1alpha")
 _ANTHROPIC: Final = ("/anthropic/v1",)
 
@@ -42,6 +44,11 @@ class ModelsSurface:
             lambda model: openai_models.encode_model(model, created),
             lambda models, _: openai_models.encode_models(models, created),
         )
+        self._openrouter = _Shape(
+            Exchange(entry, "openai", encode_error),
+            lambda model: openrouter_models.encode_model(model, created),
+            lambda models, query: openrouter_models.encode_models(models, created, query),
+        )
         self._anthropic = _Shape(
             Exchange(entry, "anthropic", anthropic.encode_error, id_header="request-id", status=anthropic_status),
             lambda model: anthropic_models.encode_model(model, created),
@@ -54,25 +61,35 @@ class ModelsSurface:
     def routes(self) -> list[web.RouteDef]:
         """The routes to mount."""
         routes: list[web.RouteDef] = []
-        for bases, pick in ((_SHARED, self._pick), (_GEMINI, self._google), (_ANTHROPIC, self._claude)):
+        picks: tuple[tuple[Sequence[str], Callable[[web.Request], _Shape]], ...] = (
+            (_OPENAI, lambda http: self._pick(http, self._openai)),
+            (_OPENROUTER, lambda http: self._pick(http, self._openrouter)),
+            (_GEMINI, lambda _: self._gemini),
+            (_ANTHROPIC, lambda _: self._anthropic),
+        )
+        for bases, pick in picks:
             for base in bases:
                 routes.append(web.get(f"{base}/models", _handler(pick, whole=True)))
                 routes.append(web.get(f"{base}/models/{{id:.+}}", _handler(pick, whole=False)))
         return routes
 
-    def _pick(self, http: web.Request) -> _Shape:
+    def _pick(self, http: web.Request, other: _Shape) -> _Shape:
         """The shape for a caller: keys tell nothing, as vendors' clients send them in any header."""
         if "anthropic-version" in http.headers:
             return self._anthropic
         if "x-goog-api-key" in http.headers or "x-goog-api-client" in http.headers:
             return self._gemini
-        return self._openai
+        return other
 
-    def _google(self, http: web.Request) -> _Shape:
-        return self._gemini
 
-    def _claude(self, http: web.Request) -> _Shape:
-        return self._anthropic
+async def all_models(gateway: Gateway, call: Call) -> Sequence[Model]:
+    """Every model that is listed, page by page."""
+    listed = await gateway.list_models(ListModelsRequest(), call)
+    models = list(listed.models)
+    while listed.next_page_token:
+        listed = await gateway.list_models(ListModelsRequest(page_token=listed.next_page_token), call)
+        models.extend(listed.models)
+    return models
 
 
 class _Shape:
@@ -91,11 +108,7 @@ class _Shape:
         self.get = exchange.handler(self._get)
 
     async def _list(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        listed = await gateway.list_models(ListModelsRequest(), call)
-        models = list(listed.models)
-        while listed.next_page_token:
-            listed = await gateway.list_models(ListModelsRequest(page_token=listed.next_page_token), call)
-            models.extend(listed.models)
+        models = await all_models(gateway, call)
         return json_response(dumps(self._encode_all(models, http.query)), self._exchange.headers(call))
 
     async def _get(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:

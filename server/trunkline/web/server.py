@@ -23,6 +23,7 @@ from trunkline.web.models import ModelsSurface
 from trunkline.web.native.routes import routes as native_routes
 from trunkline.web.openai import OpenAISurface
 from trunkline.web.openapi.document import document
+from trunkline.web.openrouter import OpenRouterSurface
 from trunkline.web.responses.conversations import ConversationsSurface
 from trunkline.web.responses.surface import ResponsesSurface
 from trunkline.web.unknown import unknown
@@ -36,6 +37,7 @@ _SURFACES: Final = (
     EmbeddingsSurface,
     AnthropicSurface,
     GeminiSurface,
+    OpenRouterSurface,
     ModelsSurface,
 )
 

@@ -14,12 +14,13 @@ _MOST = 1000
 
 
 def encode_model(model: Model, created: int) -> dict[str, Json]:
-    """Write one model. `created`, in seconds since the epoch, is demanded of each and known of none."""
+    """Write one model. `created`, in seconds since the epoch, stands in where a model's own is not known."""
+    made = datetime.fromtimestamp(model.create_time.seconds or created, UTC)
     wire: dict[str, Json] = {
         "type": "model",
         "id": model.id,
-        "display_name": model.id,
-        "created_at": datetime.fromtimestamp(created, UTC).isoformat().replace("+00:00", "Z"),
+        "display_name": model.display_name or model.id,
+        "created_at": made.isoformat().replace("+00:00", "Z"),
         "lifecycle": "active",
     }
     if model.HasField("context_tokens"):

@@ -10,6 +10,7 @@ from trunkline.v1.models_pb2 import Model
 
 _SIZE = 50
 _MOST = 1000
+_EMBED_METHODS = ("embedContent", "batchEmbedContents")
 _METHODS = ("generateContent", "streamGenerateContent", "countTokens")
 
 
@@ -19,8 +20,8 @@ def encode_model(model: Model) -> dict[str, Json]:
         "name": f"models/{model.id}",
         "baseModelId": model.id,
         "version": "001",
-        "displayName": model.id,
-        "supportedGenerationMethods": list(_METHODS),
+        "displayName": model.display_name or model.id,
+        "supportedGenerationMethods": list(_EMBED_METHODS if "embeddings" in model.output_modalities else _METHODS),
     }
     if model.HasField("context_tokens"):
         wire["inputTokenLimit"] = model.context_tokens
