@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -250,7 +251,13 @@ class Conversation:
 
 def _legal(name: str) -> str:
     """The id itself where the API takes it, else another that is always the same for it."""
-    return name if _ID.fullmatch(name) else made_id("toolu_", name)
+    return name if len(name) <= 256 and _is_legal(name) else made_id("toolu_", name)
+
+
+@lru_cache(maxsize=4096)
+def _is_legal(name: str) -> bool:
+    # Remembered, as each request of a conversation has the ids of the one before.
+    return _ID.fullmatch(name) is not None
 
 
 def _trim(messages: list[Json]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -229,12 +230,12 @@ class Conversation:
                     if name:
                         self.tools.setdefault(name)
                 elif kind == "tool_call":
-                    inner, name = block["toolUse"], part.tool_call.name
-                    given = inner["toolUseId"]
+                    inner = block["toolUse"]
+                    given, name = inner["toolUseId"], inner["name"]
                     inner["toolUseId"] = _legal(given) if given else self._call_id(name, path, len(blocks))
                     self.tools.setdefault(name)
                 place.append(block)
-            mark = cache_block(part, kind, self._to)
+            mark = cache_block(part, kind, self._to) if kind == "tool_result" or part.HasField("cache") else None
             # What marks a blank text marks what is in front of it.
             if mark is not None and place and (block is not None or place[-1] != mark):
                 place.append(mark)
@@ -270,7 +271,13 @@ class Conversation:
 
 def _legal(name: str) -> str:
     """The id itself where the API takes it, else another that is always the same for it."""
-    return name if _ID.fullmatch(name) else made_id("tooluse_", name)
+    return name if len(name) <= 64 and _is_legal(name) else made_id("tooluse_", name)
+
+
+@lru_cache(maxsize=4096)
+def _is_legal(name: str) -> bool:
+    # Remembered, as each request of a conversation has the ids of the one before.
+    return _ID.fullmatch(name) is not None
 
 
 def _has(blocks: list[Json], kind: str) -> bool:

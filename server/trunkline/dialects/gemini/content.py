@@ -18,7 +18,7 @@ from trunkline.dialects.turn import Kind, Turn
 from trunkline.dialects.wire import Json, Object, raw, restore, text_of
 from trunkline.errors import invalid_request, unsupported
 from trunkline.v1 import content_pb2
-from trunkline.v1.content_pb2 import Message, Part, Role, ToolCall
+from trunkline.v1.content_pb2 import Message, Part, Role, ToolCall, ToolResult
 
 _ROLES: Final[dict[str, Role.ValueType]] = {
     "user": content_pb2.ROLE_USER,
@@ -51,19 +51,48 @@ class Calls:
         return call_id
 
 
-def decode_plain_content(fields: dict[str, Json], messages: Any) -> bool:
-    """Read a content that holds nothing but a text, as many do, into `messages`, a repeated field. Tells whether this
-    was one."""
+def decode_plain_content(fields: dict[str, Json], into: tuple[Any, Calls]) -> bool:
+    """Read a content that holds nothing but parts that hold nothing uncommon, as most do, into a repeated field of
+    messages. Tells whether this was one."""
+    messages, calls = into
     word, items = fields.get("role"), fields.get("parts")
-    if not (len(fields) == 2 and type(word) is str and type(items) is list and len(items) == 1):
-        return False
-    role, only = _ROLES.get(word), items[0]
-    text = only.get("text") if type(only) is dict and len(only) == 1 else None
-    if role is None or type(text) is not str:
+    role = _ROLES.get(word) if type(word) is str else None
+    if role is None or type(items) is not list or len(fields) != 2 or not items:
         return False
     message = messages.add()
-    message.role = role
-    message.parts.add().text = text
+    parts = message.parts
+    made: list[ToolCall] = []
+    answered: list[ToolResult] = []
+    for item in items:
+        part = parts.add()
+        if not _decode_plain_part(item, part, made, answered):
+            del messages[-1]
+            return False
+    message.role = content_pb2.ROLE_TOOL if answered else role
+    for call in made:
+        calls.add(call)
+    for result in answered:
+        result.tool_call_id = calls.answer(result.tool_call_id, result.name)
+    return True
+
+
+def _decode_plain_part(item: Json, part: Part, made: list[ToolCall], answered: list[ToolResult]) -> bool:
+    """Read a text, a call that has an id, or a result; none of both calls and results, whose order counts."""
+    if type(item) is not dict or len(item) != 1:
+        return False
+    text = item.get("text")
+    if type(text) is str:
+        part.text = text
+        return True
+    inner = item.get("functionResponse")
+    if inner is None:
+        if answered or not _decode_plain_call(item, part):
+            return False
+        made.append(part.tool_call)
+        return part.tool_call.id != ""
+    if made or type(inner) is not dict or not decode_plain_result(inner, part.tool_result):
+        return False
+    answered.append(part.tool_result)
     return True
 
 
@@ -117,19 +146,15 @@ def _decode_plain_text(fields: dict[str, Json], parts: Any) -> bool:
 def _decode_result(wire: Object, part: Part, calls: Calls) -> bool:
     """Read a part with what a function returned. Tells whether this was one."""
     answered = part.tool_result
-    inner = wire.fields["functionResponse"]
-    if len(wire.fields) == 1 and type(inner) is dict and decode_plain_result(inner, answered):
-        call_id = inner.get("id", "")
-    else:
-        result = wire.take_object("functionResponse")
-        if result is None:
-            part.ClearField("tool_result")
-            return False
-        camel(result.fields)
-        call_id = result.take_str("id") or ""
-        decode_result(result, answered)
-        wire.keep(part.extras, DIALECT)
-    answered.tool_call_id = calls.answer(call_id, answered.name)
+    result = wire.take_object("functionResponse")
+    if result is None:
+        part.ClearField("tool_result")
+        return False
+    camel(result.fields)
+    answered.tool_call_id = result.take_str("id") or ""
+    decode_result(result, answered)
+    answered.tool_call_id = calls.answer(answered.tool_call_id, answered.name)
+    wire.keep(part.extras, DIALECT)
     return True
 
 

@@ -42,7 +42,7 @@ def decode_request(wire: Object, model: str = "") -> ChatRequest:
         wire.fields["contents"] = [wire.fields["contents"]]
     calls = Calls()
     messages = request.messages
-    for item in wire.take_objects("contents", decode_plain_content, messages):
+    for item in wire.take_objects("contents", decode_plain_content, (messages, calls)):
         decode_content(item, messages.add(), item.index or 0, calls)
     decode_tools(wire, request)
     decode_choice(wire, request)

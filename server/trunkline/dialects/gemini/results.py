@@ -18,14 +18,13 @@ _ERROR: Final = "error"
 
 
 def decode_plain_result(fields: dict[str, Json], result: ToolResult) -> bool:
-    """Read a `functionResponse` that holds nothing but what every one does, but for its id. Tells whether this was
-    one."""
-    name, said = fields.get("name"), fields.get("response")
-    if not (type(name) is str and type(said) is dict and len(fields) == 2 + ("id" in fields)):
+    """Read a `functionResponse` that holds nothing but what every one does. Tells whether this was one."""
+    call_id, name, said = fields.get("id", ""), fields.get("name"), fields.get("response")
+    if not (type(name) is str and type(said) is dict and type(call_id) is str):
         return False
-    if type(fields.get("id", "")) is not str:
+    if len(fields) != 2 + ("id" in fields):
         return False
-    result.name = name
+    result.tool_call_id, result.name = call_id, name
     _put(said, result)
     return True
 
