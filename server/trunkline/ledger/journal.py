@@ -44,11 +44,13 @@ class Pending:
 class Journal:
     """Records calls. For one event loop, which never waits for the disk.
 
-    `synced` is set whenever there is something new to ship.
+    `synced` is set whenever there is something new to ship, and `drained` while all that was recorded is shipped.
     """
 
     def __init__(self, folders: Folders, folder: Folder, disk: Disk, segment_bytes: int, keep_free: int) -> None:
         self.synced = asyncio.Event()
+        self.drained = asyncio.Event()
+        self.drained.set()
         self.folder = folder
         self._folders = folders
         self._disk = disk
@@ -124,6 +126,11 @@ class Journal:
             if opened is not None:
                 self._reserve(-_reservation(opened))
 
+    @property
+    def open_calls(self) -> int:
+        """How many calls were opened whose end is not recorded."""
+        return len(self._open)
+
     def pending(self) -> Pending:
         """What is still to be shipped."""
         size = sum(segment.synced for segment in tuple(self._commits.segments))
@@ -136,6 +143,8 @@ class Journal:
     def shipped(self, entries: int) -> None:
         """Note that so many entries are in the database now."""
         self._shipped += entries
+        if self._shipped == self._entries:
+            self.drained.set()
 
     async def remove_oldest(self) -> None:
         """Remove the segment to ship from, of which all is in the database and to which nothing more is written. What
@@ -215,6 +224,7 @@ class Journal:
         for item in items:
             if not problem and item.kind is Kind.CLOSED:
                 self._entries += 1
+                self.drained.clear()
             if item.waiter is None or item.waiter.done():
                 continue
             if problem:

@@ -129,14 +129,16 @@ def unbroken(method: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]
     return run
 
 
+def data_folder(environ: Mapping[str, str]) -> str:
+    """Where data are kept: in `$TRUNKLINE_DATA`, or else in the state folder of whoever runs the gateway."""
+    home = environ.get("HOME") or os.path.expanduser("~")
+    state = environ.get("XDG_STATE_HOME") or os.path.join(home, ".local/state")
+    return environ.get("TRUNKLINE_DATA") or os.path.join(state, "trunkline")
+
+
 def default_url(environ: Mapping[str, str]) -> str:
-    """Where data are kept where the configuration does not say: in `$TRUNKLINE_DATA`, or else in the state folder of
-    whoever runs the gateway."""
-    folder = environ.get("TRUNKLINE_DATA")
-    if not folder:
-        home = environ.get("HOME") or os.path.expanduser("~")
-        folder = os.path.join(environ.get("XDG_STATE_HOME") or os.path.join(home, ".local/state"), "trunkline")
-    return f"{SQLITE}{folder}/trunkline.db"
+    """Where the database is where the configuration does not say: in the folder of the data."""
+    return f"{SQLITE}{data_folder(environ)}/trunkline.db"
 
 
 async def opened(url: str) -> Database:
