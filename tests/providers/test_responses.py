@@ -212,7 +212,8 @@ async def test_what_openais_callers_send_is_taken(house: House) -> None:
     request.messages.insert(3, Message(role=content_pb2.ROLE_ASSISTANT, parts=[Part(text="a"), Part(text="b")]))
     call = calling()
     assert texts_of(await house.ask(request, call)) == ["You said: there"]
-    assert set(call.losses) == {Loss(name) for name in ("frequency_penalty", "seed", "stop", "logit_bias")}
+    refused = ("temperature", "top_p", "frequency_penalty", "seed", "stop", "logit_bias", "top_logprobs")
+    assert set(call.losses) == {Loss(name) for name in refused}
     with pytest.raises(GatewayError) as caught:
         await house.ask(request, calling(strict=True))
     assert caught.value.name == "UNSUPPORTED"

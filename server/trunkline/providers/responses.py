@@ -11,6 +11,7 @@ from trunkline.call import Attempt, Loss
 from trunkline.config.model import ProviderConfig
 from trunkline.dialects import openai, responses
 from trunkline.dialects.openai.profile import Profile
+from trunkline.dialects.openai.refused import drop_refused
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
@@ -73,6 +74,7 @@ class ResponsesProvider(HttpProvider):
         wire = responses.encode_request(responses.adopt(request), losses)
         if not self.routes:
             losses.extend(Loss(name) for name in _ROUTED if wire.pop(name, None) is not None)
+            drop_refused(wire, model, losses)
         if not any(key in wire for key in _KEEPS):
             wire["store"] = False
             wire["input"] = [item for item in wire["input"] if not _is_lost(item)]
@@ -155,7 +157,10 @@ class OpenAIFamilyProvider(OpenAIProvider):
     def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:
         if self._is_for_responses(request, model):
             return self._responses.encode_request(request, model, losses)
-        return super().encode_request(request, model, losses)
+        wire = super().encode_request(request, model, losses)
+        if self._own_models:
+            drop_refused(wire, model, losses)
+        return wire
 
     async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
         if attempt.call.surface == "responses" or self._is_for_responses(request, attempt.model):
