@@ -57,7 +57,7 @@ def page(models: Sequence[Model], query: Mapping[str, str]) -> tuple[Sequence[Mo
     """
     if "offset" not in query and "limit" not in query:
         return models, None
-    start = int(_number(query, "offset", 0, 2**31))
+    start = int(_number(query, "offset", 0, 2**31)) if "offset" in query else 0
     size = int(_number(query, "limit", 1, _MOST)) if "limit" in query else _LIMIT
     end = start + size
     return models[start:end], end if end < len(models) else None

@@ -69,4 +69,5 @@ def _with_aliases(paths: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
             for operation in alias.values():
                 operation["operationId"] += "Alias"
             aliases[_ALIAS + path.removeprefix(_ALIASED)] = alias
-    return {**paths, **aliases}
+    # What is told of a path by its own name goes before what its like below `/v1/` tells.
+    return {**paths, **{path: item for path, item in aliases.items() if path not in paths}}
