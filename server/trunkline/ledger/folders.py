@@ -47,18 +47,20 @@ class Folders:
             self._disk.sync_folder(self.root)
             return Folder(path, self._disk.lock(path / _LOCK))
 
+    def all(self) -> list[Path]:
+        """The folders of all processes, whether they live or not."""
+        return [self.root / name for name in self._disk.names(self.root) if name not in (_LOCK, DAMAGED)]
+
     def dead(self) -> list[Folder]:
         """The folders of dead processes, held by this one from now on. Raises `OSError`."""
         if not self._disk.names(self.root):
             return []
         with self._alone():
             found = []
-            for name in self._disk.names(self.root):
-                if name in (_LOCK, DAMAGED):
-                    continue
-                lock = self._disk.try_lock(self.root / name / _LOCK)
+            for path in self.all():
+                lock = self._disk.try_lock(path / _LOCK)
                 if lock is not None:
-                    found.append(Folder(self.root / name, lock))
+                    found.append(Folder(path, lock))
             return found
 
     def remove(self, folder: Folder) -> None:

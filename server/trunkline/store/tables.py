@@ -201,6 +201,7 @@ USAGE_ROLLUPS: Final = Table(
     Column("operation", String(32), nullable=False),
     Column("outcome", String(64), nullable=False),
     *(Column(name, BigInteger, nullable=False) for name in COUNTERS),
+    Index(None, "hour"),
     Index(None, "tag", "hour"),
     Index(None, "key_id", "hour"),
 )

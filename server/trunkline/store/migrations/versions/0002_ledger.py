@@ -86,6 +86,7 @@ def upgrade() -> None:
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in _COUNTERS),
         sa.PrimaryKeyConstraint("id", name="pk_usage_rollups"),
     )
+    op.create_index("ix_usage_rollups_hour", "usage_rollups", ["hour"])
     op.create_index("ix_usage_rollups_tag", "usage_rollups", ["tag", "hour"])
     op.create_index("ix_usage_rollups_key_id", "usage_rollups", ["key_id", "hour"])
 
