@@ -24,15 +24,18 @@ from trunkline.config.problem import ConfigError
 from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
-from trunkline.core.plan import InOrder
 from trunkline.core.provider import Provider
 from trunkline.errors import GatewayError
 from trunkline.observe.setup import Observers
 from trunkline.providers.build import build_providers
 from trunkline.providers.parameters import parameters_of
+from trunkline.routing.affinity import Affinity
+from trunkline.routing.configured import breaker_of, rules_of, spec_of, target_names
 from trunkline.routing.describe import Describer
+from trunkline.routing.health import Board
 from trunkline.routing.listing import Listing
-from trunkline.routing.resolve import Routes
+from trunkline.routing.names import Names
+from trunkline.routing.router import Router
 from trunkline.rpc.server import RpcServer
 from trunkline.store.database import Database, default_url, opened
 from trunkline.store.seal import Seal
@@ -60,6 +63,7 @@ class House:
     config: Config
     providers: Mapping[str, Provider]
     gateway: Gateway
+    board: Board
     keys: Keys
 
     async def close(self) -> None:
@@ -69,21 +73,24 @@ class House:
             await provider.close()
 
 
-async def build(config: Config, environ: Mapping[str, str]) -> House:
-    """Make what `config` describes. Raises `ConfigError`."""
+async def build(config: Config, environ: Mapping[str, str], board: Board | None = None) -> House:
+    """Make what `config` describes; `board` tells how its targets did so far. Raises `ConfigError`."""
     settings = await discover(config, environ)
-    models = {name: model.targets for name, model in config.models.items()}
     try:
         providers = build_providers(settings, config.media)
-        routes = Routes(providers, models)
+        spec = spec_of(config, settings, providers)
     except ValueError as error:
         raise ConfigError([str(error)]) from None
-    asked = [provider for name, provider in providers.items() if _is_asked(settings[name], config)]
+    asked = {provider.name: provider for provider in providers.values() if _is_asked(settings[provider.name], config)}
     limits = Limits(messages=config.limits.messages, tools=config.limits.tools)
     kinds = {name: provider.kind for name, provider in settings.items()}
-    describer = Describer(Catalog(overrides(config.catalog)), kinds, parameters_of)
-    gateway = Gateway(InOrder(routes.resolve), Listing(models, asked, describer), limits)
-    return House(config, providers, gateway, Keys((key.name, key.key.get_secret_value()) for key in config.keys))
+    catalog = Catalog(overrides(config.catalog))
+    listing = Listing(target_names(config), list(asked.values()), Describer(catalog, kinds, parameters_of))
+    board = board or Board()
+    board.breaker = breaker_of(config)
+    router = Router(Names(spec, catalog, board, listing), Affinity(), rules_of(config))
+    gateway = Gateway(router, listing, limits)
+    return House(config, providers, gateway, board, Keys((key.name, key.key.get_secret_value()) for key in config.keys))
 
 
 def _is_asked(settings: ProviderConfig, config: Config) -> bool:
@@ -174,7 +181,7 @@ class App:
             old = self._house
             try:
                 config = await asyncio.to_thread(self._load)
-                new = await build(config, self._environ)
+                new = await build(config, self._environ, old.board)
             except ConfigError as error:
                 _log.error("reload: the configuration is refused and the old one stays:\n%s", error)
                 return False

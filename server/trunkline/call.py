@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, Protocol
@@ -77,7 +77,8 @@ class Call:
     seconds; `start_time` alone is wall-clock seconds since the epoch. `strict` refuses what a target cannot take
     rather than leave it out. `traceparent` is the W3C trace context to send upstream, empty where there is none.
     `routing_mode` and `rule` tell how the targets were put in order; `report` tells all of it. `metadata` is what the
-    caller notes about the call.
+    caller notes about the call, and `headers` what his transport told, by lower-case name. `warnings` are told to him
+    beside the answer.
     """
 
     id: str
@@ -98,6 +99,9 @@ class Call:
     rule: str = ""
     report: Callable[[], RouteReport] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    warnings: list[str] = field(default_factory=list)
+    plugins: dict[str, int] = field(default_factory=dict)
     usage: Usage | None = None
     served_model: str = ""
     finish: FinishReason.ValueType | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 
 from pydantic import SecretStr
@@ -10,6 +11,7 @@ from trunkline.config.address import Address
 from trunkline.config.known import DISCOVERABLE, EMBEDDED
 from trunkline.config.problem import Path, Problem, dotted, near_miss
 
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-4]):[0-5]\d")
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 
 
@@ -19,6 +21,9 @@ def cross_check(config: object) -> Iterator[Problem]:
     Plain data may be wrong in any way: what has not the right shape is passed over here, since the models tell of it.
     """
     yield from _targets(config)
+    yield from _names(config)
+    yield from _weights(config)
+    yield from _one_way_to_keys(config)
     yield from _same_keys(config)
     if _get(config, "keys") in (None, []):
         yield from _public(config)
@@ -47,6 +52,38 @@ def _targets(config: object) -> Iterator[Problem]:
                 path: Path = ("models", name, "targets", index)
                 message = "must be `provider/model` with a provider that is configured"
                 yield Problem(path, message, target, shown=True, hint=near_miss(provider, known))
+
+
+def _names(config: object) -> Iterator[Problem]:
+    """Two routes cannot have one name, and rules' hours must be such."""
+    models = dict(_items(_get(config, "models")))
+    seen: dict[str, str] = {}
+    for name, model in models.items():
+        for index, alias in _elements(_get(model, "aliases")):
+            if isinstance(alias, str):
+                other = name if alias in models else seen.setdefault(alias, name)
+                if alias in models or other != name:
+                    path: Path = ("models", name, "aliases", index)
+                    yield Problem(path, f"is a name that `models.{alias if alias in models else other}` has already")
+    for index, rule in _elements(_get(_get(config, "routing"), "rules")):
+        hours = _get(_get(rule, "match"), "hours")
+        if isinstance(hours, str) and not _HOURS.fullmatch(hours):
+            path = ("routing", "rules", index, "match", "hours")
+            yield Problem(path, "must be two times of day, such as `22:00-06:00`", hours, shown=True)
+
+
+def _weights(config: object) -> Iterator[Problem]:
+    for name, model in _items(_get(config, "models")):
+        targets = [target for _, target in _elements(_get(model, "targets"))]
+        for target, _ in _items(_get(model, "weights")):
+            if target not in targets:
+                yield Problem(("models", name, "weights", target), "must be one of `targets`", target, shown=True)
+
+
+def _one_way_to_keys(config: object) -> Iterator[Problem]:
+    for name, provider in _items(_get(config, "providers")):
+        if _get(provider, "api_key") is not None and _get(provider, "api_keys"):
+            yield Problem(("providers", name, "api_keys"), "must not be set beside `api_key`")
 
 
 def _same_keys(config: object) -> Iterator[Problem]:

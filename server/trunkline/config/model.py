@@ -10,20 +10,22 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from trunkline.config.address import Address
 from trunkline.config.catalog import CatalogModelConfig
 from trunkline.config.check import cross_check
+from trunkline.config.routing import ModelConfig, RoutingConfig
 from trunkline.config.section import Section
 from trunkline.config.values import (
     Count,
     EncryptionKey,
     Grace,
     Headers,
+    KeyLabel,
     Lifetime,
     ListenAddress,
     Network,
     ProviderName,
+    Queue,
     Ratio,
     Seconds,
     Size,
-    Target,
     Text,
     Token,
     Url,
@@ -104,6 +106,19 @@ class ProviderConfig(Section):
         "their own.",
     )
     api_key: Token | None = Field(default=None, description="The key to present to the provider.")
+    api_keys: dict[KeyLabel, Token] = Field(
+        default_factory=dict,
+        description="Several keys in place of one, each under a label for reports. They share the calls, and one that "
+        "the provider refuses or limits is left alone for a while.",
+    )
+    max_concurrency: Count | None = Field(
+        default=None, description="The most calls that run at the provider at once; others wait for one to end."
+    )
+    max_queue: Queue = Field(
+        default=100,
+        description="The most calls that wait so. One more, or one that could not begin before its deadline, is sent "
+        "to another target, or refused.",
+    )
     timeout: Seconds = Field(
         default=600.0,
         description="The longest silence taken from the provider, in seconds: before its first byte and between any "
@@ -128,16 +143,6 @@ class ProviderConfig(Section):
         "`bedrock`: `region`, and `profile`, one of AWS's own configuration files. `azure`: `api_version`, a date such "
         "as `2024-10-21`, for the API that has a deployment in each path, and `scope`, what a token of Entra ID is "
         "for; without an `api_key` that makes the tokens, which needs `trunkline[azure]`.",
-    )
-
-
-class ModelConfig(Section):
-    """A public name for models of providers."""
-
-    targets: list[Target] = Field(
-        min_length=1,
-        description="What answers to the name, each as `provider/model`. The first is asked; the next only where that "
-        "fails in a way that another target may not.",
     )
 
 
@@ -273,6 +278,7 @@ class Config(Section):
         description="The keys that callers must present one of. Without any, everyone who can reach the gateway may "
         "use it, so it then listens on loopback addresses only.",
     )
+    routing: RoutingConfig = Field(default=RoutingConfig(), description="How calls find their targets.")
     limits: LimitsConfig = Field(default=LimitsConfig(), description="The most that one request may hold.")
     media: MediaConfig = Field(
         default=MediaConfig(),

@@ -29,6 +29,7 @@ from trunkline.config.address import Address
 _DEAREST = 1_000_000
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LABEL = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 
 
@@ -86,8 +87,18 @@ def _url(value: str) -> str:
 
 
 def _provider_name(value: str) -> str:
-    if not _VISIBLE.fullmatch(value) or "/" in value or ":" in value:
-        raise PydanticCustomError("hidden", "a provider's name must not be empty or hold `/`, `:`, spaces or non-ASCII")
+    if not _VISIBLE.fullmatch(value) or any(mark in value for mark in "/:#"):
+        raise PydanticCustomError(
+            "hidden", "a provider's name must not be empty or hold `/`, `:`, `#`, spaces or non-ASCII"
+        )
+    return value
+
+
+def _key_label(value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        raise PydanticCustomError(
+            "hidden", "a key's label must be letters, digits, `-`, `_` or `.`, at most 64 of them"
+        )
     return value
 
 
@@ -137,6 +148,10 @@ Dollars = Annotated[Decimal, PlainValidator(_dollars), PlainSerializer(str)]
 Day = Annotated[date, PlainValidator(_day), PlainSerializer(str)]
 ListenAddress = Annotated[Address, PlainValidator(_address), PlainSerializer(str)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=1_000_000)]
+Patience = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1_000_000)]
+Weight = Annotated[float, BeforeValidator(_number), Field(gt=0, le=1_000_000)]
+Few = Annotated[int, BeforeValidator(_number), Field(ge=0, le=100)]
+Queue = Annotated[int, BeforeValidator(_number), Field(ge=0, le=1_000_000)]
 Lifetime = Annotated[float, BeforeValidator(_number), Field(gt=0, le=3_155_760_000)]
 Grace = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1_000_000)]
 Ratio = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
@@ -145,6 +160,7 @@ Size = Annotated[int, BeforeValidator(_number), Field(ge=1, le=2**53 - 1)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Url = Annotated[str, AfterValidator(_url)]
 ProviderName = Annotated[str, AfterValidator(_provider_name)]
+KeyLabel = Annotated[str, AfterValidator(_key_label)]
 Target = Annotated[str, AfterValidator(_target)]
 Network = Annotated[str, AfterValidator(_network)]
 Token = Annotated[SecretStr, AfterValidator(_token)]

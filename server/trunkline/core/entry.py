@@ -50,6 +50,7 @@ class Entry:
         Raises `GatewayError`: UNAUTHENTICATED for a missing or wrong key, INVALID_REQUEST for a bad header.
         """
         call.caller = self._authenticate(_key(headers))
+        call.headers = headers
         call.strict = headers.get("x-trunkline-strict", "").lower() in _TRUE
         asked = headers.get("x-trunkline-timeout")
         if asked is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
@@ -50,12 +50,14 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Candidate(Generic[R]):
-    """A target, what it is asked, and why it stands where it stands."""
+    """A target, what it is asked, and why it stands where it stands. `offer` is what the maker of the plan knows of the
+    target."""
 
     target: Target
     request: R
     reason: str = ""
     score: float | None = None
+    offer: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,14 @@ class Exclusion:
 @dataclass(slots=True)
 class Plan(Generic[R]):
     """The legs of a call: each further one is for another model that the caller named. There is at least one, and each
-    has a candidate. `mode` is how the first was put in order."""
+    has a candidate. `mode` is how the first was put in order, `rule` what changed the request before, and
+    `conversation` what the plan's maker knows the conversation by."""
 
     legs: Sequence[Leg[R]]
     mode: str
     rule: str = ""
     exclusions: Sequence[Exclusion] = ()
-    notes: dict[str, str] = field(default_factory=dict)
+    conversation: bytes = b""
 
 
 class Plans(Protocol):

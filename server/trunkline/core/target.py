@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from trunkline.core.provider import Provider
+from trunkline.errors import GatewayError
 
 if TYPE_CHECKING:
     from trunkline.call import Attempt
@@ -18,8 +19,8 @@ class Pulse(Protocol):
         """Seconds until the target may be asked; zero where it may be now."""
         ...
 
-    def limited(self, now: float) -> bool:
-        """Whether the wait is for a rate limit, rather than for a fault to pass."""
+    def why(self) -> GatewayError | None:
+        """The error for which the target is left alone."""
         ...
 
     def began(self, now: float) -> None:
@@ -42,9 +43,9 @@ class Steady:
         """See `Pulse.wait`."""
         return 0.0
 
-    def limited(self, now: float) -> bool:
-        """See `Pulse.limited`."""
-        return False
+    def why(self) -> GatewayError | None:
+        """See `Pulse.why`."""
+        return None
 
     def began(self, now: float) -> None:
         """See `Pulse.began`."""

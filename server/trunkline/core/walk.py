@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Final, Generic, NamedTuple
+from typing import Any, Final, Generic, NamedTuple
 
 from trunkline.core.plan import Candidate, Leg, Plan, Policy, R
 from trunkline.errors import GatewayError, internal
@@ -59,9 +59,9 @@ class Walk(Generic[R]):
                 wait = candidate.target.pulse.wait(now)
                 if wait <= 0:
                     return Step(candidate, 0.0, leg.policy)
-                self._blocked(candidate, wait, now)
+                self._blocked(candidate, wait)
                 # A fault may last: those who ask meanwhile are better told so at once.
-                if wait <= _LONGEST_PAUSE or candidate.target.pulse.limited(now):
+                if wait <= _LONGEST_PAUSE or _is_limited(candidate):
                     self._again.append((candidate, now + wait))
             step = self._retry(leg, now)
             if step is not None:
@@ -118,17 +118,23 @@ class Walk(Generic[R]):
         self._round += 1
         return Step(candidate, begin - now, leg.policy)
 
-    def _blocked(self, candidate: Candidate[R], wait: float, now: float) -> None:
+    def _blocked(self, candidate: Candidate[R], wait: float) -> None:
         """Note why nobody was asked, in case nobody will be."""
         if self._error is not None:
             return
-        target = candidate.target
-        limited = target.pulse.limited(now)
+        target, error = candidate.target, candidate.target.pulse.why()
+        limited = _is_limited(candidate)
         reason = errors_pb2.ERROR_REASON_RATE_LIMITED if limited else errors_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE
         why = "is at its rate limit" if limited else "has failed too often of late"
+        last = "" if error is None or limited else f" Its last error: {error.message}"
         self._error = GatewayError(
             reason,
-            f"The target `{target.id}` {why}; it is asked again in {math.ceil(wait)} seconds.",
+            f"The target `{target.id}` {why}; it is asked again in {math.ceil(wait)} seconds.{last}",
             retry_after=timedelta(seconds=wait),
             provider=target.provider.name,
         )
+
+
+def _is_limited(candidate: Candidate[Any]) -> bool:
+    error = candidate.target.pulse.why()
+    return error is not None and error.reason == errors_pb2.ERROR_REASON_RATE_LIMITED

@@ -21,6 +21,7 @@ from trunkline.providers.fetch import Fetcher
 from trunkline.providers.http import HttpProvider
 from trunkline.providers.inline import Inlining
 from trunkline.providers.openai import OpenAIProvider
+from trunkline.providers.queue import Gate, Queued
 from trunkline.providers.sim.transport import SimTransport
 from trunkline.providers.structured import Emulated
 
@@ -67,15 +68,33 @@ def build_providers(
 ) -> dict[str, Provider]:
     """Make each provider; nothing is connected yet. `resolver` looks up the hosts of media, where not the machine's.
 
-    Raises `ValueError`, naming the setting, where one lacks what its kind needs.
+    One that has several keys is there once for each, as `name#label`. Raises `ValueError`, naming the setting, where
+    one lacks what its kind needs.
     """
     fetcher = Fetcher(media, resolver) if media.fetch else None
-    return {name: complete(make_provider(name, config), fetcher) for name, config in configs.items()}
+    providers: dict[str, Provider] = {}
+    for name, config in configs.items():
+        most = config.max_concurrency
+        gate = None if most is None else Gate(name, most, config.max_queue)
+        for key, one in _by_key(name, config).items():
+            providers[key] = complete(make_provider(name, one), fetcher, gate)
+    return providers
 
 
-def complete(provider: HttpProvider, fetcher: Fetcher | None) -> Provider:
+def _by_key(name: str, config: ProviderConfig) -> dict[str, ProviderConfig]:
+    if not config.api_keys:
+        return {name: config}
+    return {
+        f"{name}#{label}": config.model_copy(update={"api_key": key, "api_keys": {}})
+        for label, key in config.api_keys.items()
+    }
+
+
+def complete(provider: HttpProvider, fetcher: Fetcher | None, gate: Gate | None = None) -> Provider:
     """The provider with what makes up for what it cannot do itself. Media stay where they are without a fetcher."""
-    whole: Provider = provider if provider.native_choices else Choices(provider)
+    whole: Provider = provider if gate is None else Queued(provider, gate)
+    if not provider.native_choices:
+        whole = Choices(whole)
     if RESPONSES not in provider.custom_tools:
         whole = CustomTools(whole, provider.custom_tools)
     whole = Batches(whole, provider.most_inputs)

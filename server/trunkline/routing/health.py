@@ -1,0 +1,223 @@
+"""How targets do: live statistics that fade, rate limits, and circuit breakers."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from trunkline.call import Attempt
+from trunkline.errors import GatewayError
+from trunkline.routing.fading import Fading
+from trunkline.v1 import errors_pb2
+
+_FAULTS: Final = frozenset(
+    {
+        errors_pb2.ERROR_REASON_PROVIDER_UNAVAILABLE,
+        errors_pb2.ERROR_REASON_PROVIDER_FAILED,
+        errors_pb2.ERROR_REASON_PROVIDER_TIMEOUT,
+        errors_pb2.ERROR_REASON_PROVIDER_UNAUTHENTICATED,
+        errors_pb2.ERROR_REASON_QUOTA_EXCEEDED,
+    }
+)
+"""What is the target's fault, rather than the request's."""
+
+_KEY_FAULTS: Final = frozenset(
+    {errors_pb2.ERROR_REASON_PROVIDER_UNAUTHENTICATED, errors_pb2.ERROR_REASON_QUOTA_EXCEEDED}
+)
+"""What is the fault of the key, and so of every model that is asked with it."""
+
+_FIRST_LIMIT: Final = 1.0
+_LONGEST_LIMIT: Final = 60.0
+"""Seconds that a target is left alone after a rate limit that does not tell its reset."""
+
+_OUTAGE: Final = 30.0
+"""Seconds for which a fault counts as an outage."""
+
+_TOKENS_TO_TELL: Final = 8
+"""The fewest tokens of an answer whose speed is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """When a target is left alone: after `failures` faults in a row, or where half of at least twice as many calls of
+    the last minutes failed. For `cooldown` seconds, twice as long after each probe that fails, at most `longest`."""
+
+    failures: int = 5
+    cooldown: float = 15.0
+    longest: float = 300.0
+
+
+class KeyHealth:
+    """Until when a key of a provider is left alone, for all its models."""
+
+    __slots__ = ("error", "out_until", "rounds")
+
+    def __init__(self) -> None:
+        self.out_until = -math.inf
+        self.rounds = 0
+        self.error: GatewayError | None = None
+
+
+class Health:
+    """How one target does; its `Pulse`. Times are `time.monotonic()` seconds."""
+
+    def __init__(self, breaker: Breaker, key: KeyHealth | None = None) -> None:
+        self._breaker = breaker
+        self._key = key
+        self._calls = Fading()
+        self._faults = Fading()
+        self._first = Fading()
+        self._whole = Fading()
+        self._speed = Fading()
+        self._streak = 0
+        self._opens = 0
+        self._open_until = -math.inf
+        self._probing = False
+        self._limits = 0
+        self._limited_until = -math.inf
+        self._fault_at = -math.inf
+        self._error: GatewayError | None = None
+        self.in_flight = 0
+
+    def wait(self, now: float) -> float:
+        """Seconds until the target may be asked; zero where it may be now."""
+        until = max(self._limited_until, self._open_until)
+        if self._key is not None and self._key.out_until > until:
+            until = self._key.out_until
+        if until > now:
+            return until - now
+        return 1.0 if self._probing else 0.0
+
+    def why(self) -> GatewayError | None:
+        """The error for which the target is left alone."""
+        return self._error
+
+    def began(self, now: float) -> None:
+        """It is asked."""
+        self.in_flight += 1
+        if self._opens and now >= self._open_until:
+            self._probing = True
+
+    def ended(self, attempt: Attempt) -> None:
+        """It answered, failed, or was left."""
+        now = attempt.ended if attempt.ended is not None else time.monotonic()
+        self.in_flight -= 1
+        error = attempt.error
+        if error is None:
+            if attempt.whole:
+                self._answered(attempt, now)
+            else:
+                self._probing = False
+        elif error.reason == errors_pb2.ERROR_REASON_RATE_LIMITED:
+            self._limited(error, now)
+        elif error.reason in _FAULTS:
+            self._failed(error, now)
+        elif attempt.status is not None:
+            self._well(now)  # it answered, if only that the request is a bad one
+
+    def slow(self) -> float | None:
+        """Seconds in which nineteen of twenty calls have begun to be answered; None where too few were made."""
+        now = time.monotonic()
+        return self._first.quantile(0.95) if self._first.weight(now) >= 20 else None
+
+    def latency(self, share: float = 0.5) -> float | None:
+        """Seconds to the first token, or to the answer where none was streamed, for `share` of the calls."""
+        first = self._first.quantile(share)
+        return first if first is not None else self._whole.quantile(share)
+
+    def throughput(self, share: float = 0.5) -> float | None:
+        """Tokens in a second, which all but `share` of the calls fell short of: 0.9 is what nine of ten reach."""
+        return self._speed.quantile(1 - share)
+
+    def error_rate(self, now: float) -> float:
+        """The share of the calls of the last minutes that failed."""
+        if not self._faults:
+            return 0.0
+        calls = self._calls.weight(now)
+        return self._faults.weight(now) / calls if calls > 1e-9 else 0.0
+
+    def suffers(self, now: float) -> bool:
+        """Whether it failed in the last half minute, and has not answered since, or is left alone."""
+        return self.wait(now) > 0 or (self._streak > 0 and now - self._fault_at < _OUTAGE)
+
+    def state(self, now: float) -> str:
+        """`closed`, `open` or `half_open`, as a circuit breaker is, or `limited`."""
+        if self._limited_until > now:
+            return "limited"
+        if not self._opens and (self._key is None or self._key.out_until <= now):
+            return "closed"
+        return "open" if self.wait(now) > 1.0 else "half_open"
+
+    def _answered(self, attempt: Attempt, now: float) -> None:
+        self._well(now)
+        if attempt.first_event is None:
+            return
+        first = attempt.first_event - attempt.started
+        streamed = attempt.call.operation == "stream_chat"
+        (self._first if streamed else self._whole).add(first, now)
+        usage = attempt.usage
+        tokens = usage.output_tokens if usage is not None else 0
+        took = now - (attempt.first_event if streamed else attempt.started)
+        if tokens >= _TOKENS_TO_TELL and took > 0:
+            self._speed.add(tokens / took, now)
+
+    def _well(self, now: float) -> None:
+        self._calls.add(1.0, now)
+        self._probing = False
+        self._streak = self._opens = self._limits = 0
+        self._open_until = -math.inf
+        self._error = None
+        if self._key is not None:
+            self._key.rounds = 0
+
+    def _limited(self, error: GatewayError, now: float) -> None:
+        self._calls.add(1.0, now)
+        self._probing = False
+        asked = error.retry_after
+        wait = asked.total_seconds() if asked is not None else min(_FIRST_LIMIT * 2.0**self._limits, _LONGEST_LIMIT)
+        self._limits += 1
+        self._limited_until = max(self._limited_until, now + wait)
+        self._error = error
+
+    def _failed(self, error: GatewayError, now: float) -> None:
+        self._calls.add(1.0, now)
+        self._faults.add(1.0, now)
+        self._probing = False
+        self._fault_at = now
+        self._streak += 1
+        self._error = error
+        breaker = self._breaker
+        if self._key is not None and error.reason in _KEY_FAULTS:
+            pause = min(breaker.cooldown * 2.0**self._key.rounds, breaker.longest)
+            self._key.rounds += 1
+            self._key.out_until = now + max(pause, _seconds(error.retry_after))
+        often = self._calls.weight(now) >= 2 * breaker.failures and self.error_rate(now) >= 0.5
+        if self._opens or self._streak >= breaker.failures or often:
+            pause = min(breaker.cooldown * 2.0**self._opens, breaker.longest)
+            self._opens = min(self._opens + 1, 16)
+            self._open_until = now + max(pause, _seconds(error.retry_after))
+
+
+class Board:
+    """The health of every target, by its id. It outlives a reload of the configuration."""
+
+    def __init__(self, breaker: Breaker | None = None) -> None:
+        self.breaker = breaker or Breaker()
+        self._targets: dict[str, Health] = {}
+        self._keys: dict[str, KeyHealth] = {}
+
+    def health(self, provider: str, key: str, model: str) -> Health:
+        """The health of one target. `key` tells which of the provider's keys, empty where it has but one."""
+        name = f"{provider}#{key}/{model}"
+        found = self._targets.get(name)
+        if found is None:
+            shared = self._keys.setdefault(f"{provider}#{key}", KeyHealth()) if key else None
+            found = self._targets[name] = Health(self.breaker, shared)
+        return found
+
+
+def _seconds(delay: timedelta | None) -> float:
+    return 0.0 if delay is None else delay.total_seconds()

@@ -1,0 +1,66 @@
+"""A target with all that is known of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Final
+
+from trunkline.catalog.catalog import Catalog
+from trunkline.catalog.facts import Facts
+from trunkline.catalog.price import Price
+from trunkline.core.provider import Provider
+from trunkline.core.target import Target
+from trunkline.routing.health import Health
+
+_FRESH: Final = 30.0
+"""Seconds for which a price is not looked up anew."""
+
+_READ_FOR_EACH_WRITTEN: Final = 3
+"""Tokens that are read for each that is written, where two prices are made one."""
+
+_NOTHING_KNOWN: Final = Facts()
+
+
+class Offer:
+    """A target, the kind of its provider, its health, its facts and its price. `weight` is its share of the calls."""
+
+    def __init__(
+        self, provider: Provider, model: str, key: str, kind: str, catalog: Catalog, health: Health, weight: float = 1.0
+    ) -> None:
+        facts = catalog.facts(kind, model, provider.name)
+        self.kind = kind
+        self.known = facts is not None
+        self.facts = facts or _NOTHING_KNOWN
+        self.health = health
+        self.weight = weight
+        self.target = Target(provider, model, key, health, "prefill" in self.facts.features)
+        self._catalog = catalog
+        self._price: Price | None = None
+        self._blended = math.inf
+        self._looked = -math.inf
+
+    @property
+    def price(self) -> Price | None:
+        """The price list in force; None where the model is unpriced there."""
+        self._look()
+        return self._price
+
+    @property
+    def blended(self) -> float:
+        """Nano-dollars for a million tokens of which three are read for each that is written; infinite where the model
+        is unpriced."""
+        self._look()
+        return self._blended
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < _FRESH:
+            return
+        self._looked = now
+        price = self._price = self._catalog.price(self.kind, self.target.model, self.target.provider.name)
+        if price is None:
+            self._blended = math.inf
+        else:
+            written = price.output or 0
+            self._blended = (price.input * _READ_FOR_EACH_WRITTEN + written) / (_READ_FOR_EACH_WRITTEN + 1)

@@ -1,0 +1,234 @@
+"""Where a call goes: its names resolved, those left out who may not answer, the others put in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from trunkline.call import Call
+from trunkline.core.plan import Candidate, Exclusion, Leg, Plan, R
+from trunkline.errors import GatewayError, not_found
+from trunkline.routing.affinity import Affinity, conversation_of, is_warm
+from trunkline.routing.names import Meaning, Names
+from trunkline.routing.needs import Needs, lacking, needs_of
+from trunkline.routing.offer import Offer
+from trunkline.routing.preferences import check_routing, excluded, in_asked_order, slow
+from trunkline.routing.report import report_with_facts
+from trunkline.routing.rules import Rules
+from trunkline.routing.strategies import SORTS, Chance, Ranked, by_chance, strategies
+from trunkline.v1.chat_pb2 import ChatRequest, Plugin, Routing
+from trunkline.v1.embeddings_pb2 import EmbedRequest
+from trunkline.v1.routes_pb2 import RouteReport
+
+_NO_ROUTING = Routing()
+
+
+class Router:
+    """Makes plans; see `Plans`. `chance` is a number from 0 up to 1 at each call, by which calls are spread."""
+
+    def __init__(
+        self, names: Names, affinity: Affinity, rules: Rules | None = None, chance: Chance = by_chance
+    ) -> None:
+        self._names = names
+        self._affinity = affinity
+        self._rules = rules or Rules(())
+        self._chance = chance
+        self._strategies = strategies(time.monotonic)
+
+    async def chat(self, request: ChatRequest, call: Call) -> Plan[ChatRequest]:
+        """See `Plans.chat`."""
+        rule = ""
+        if self._rules:
+            request, rule = self._rules.apply(request, call)
+        if not request.HasField("routing"):
+            meaning = self._names.known(request.model)
+            if meaning is not None and len(meaning.offers) == 1 and not (meaning.thinks or meaning.searches):
+                # What most calls are: one name, one target, and nothing to choose.
+                candidate = Candidate(meaning.offers[0].target, request, "the only target")
+                return Plan([Leg([candidate], meaning.policy)], meaning.mode, rule)
+        return await _Planning(request.routing, self, call).chat(request, rule)
+
+    async def embed(self, request: EmbedRequest, call: Call) -> Plan[EmbedRequest]:
+        """See `Plans.embed`."""
+        return await _Planning(request.routing, self, call).embed(request)
+
+    def done(self, plan: Plan[ChatRequest], candidate: Candidate[ChatRequest], call: Call) -> None:
+        """See `Plans.done`."""
+        if plan.conversation and is_warm(candidate.request, call.usage):
+            self._affinity.note(plan.conversation, candidate.target.id)
+
+    def report(self, plan: Plan[ChatRequest], call: Call) -> RouteReport:
+        """See `Plans.report`."""
+        return report_with_facts(plan, call)
+
+    @property
+    def names(self) -> Names:
+        """What names mean."""
+        return self._names
+
+    def rank(self, offers: Sequence[Offer], strategy: str) -> list[Ranked]:
+        """`offers` in order."""
+        return self._strategies[strategy].rank(offers, self._chance)
+
+    def spreads(self, strategy: str) -> bool:
+        """Whether calls that are alike go to different targets by `strategy`."""
+        return self._strategies[strategy].spreads
+
+    def recall(self, conversation: bytes) -> str | None:
+        """Where a conversation was answered last."""
+        return self._affinity.recall(conversation)
+
+
+class _Planning:
+    """The making of one plan."""
+
+    def __init__(self, routing: Routing, router: Router, call: Call) -> None:
+        check_routing(routing)
+        self._routing = routing
+        self._router = router
+        self._call = call
+        self._exclusions: list[Exclusion] = []
+        self._conversation = b""
+        self._now = time.monotonic()
+        self._needs: Needs | None = None
+
+    async def chat(self, request: ChatRequest, rule: str) -> Plan[ChatRequest]:
+        meanings = await self._meanings(request.model)
+        legs = [
+            Leg(self._candidates(meaning, _as_meant(request, meaning), request), meaning.policy)
+            for meaning in self._merged(meanings)
+        ]
+        return self._plan(legs, meanings[0], rule)
+
+    async def embed(self, request: EmbedRequest) -> Plan[EmbedRequest]:
+        meanings = await self._meanings(request.model)
+        legs = [Leg(self._candidates(meaning, request, None), meaning.policy) for meaning in self._merged(meanings)]
+        return self._plan(legs, meanings[0], "")
+
+    async def _meanings(self, name: str) -> list[Meaning]:
+        """What the names stand for. One that leads nowhere is passed over where another one leads somewhere."""
+        meanings: list[Meaning] = []
+        first: GatewayError | None = None
+        for one in (name, *self._routing.fallback_models):
+            try:
+                meanings.append(await self._router.names.resolve(one))
+            except GatewayError as error:
+                first = first or error
+        if not meanings and first is not None:
+            raise first
+        return meanings
+
+    def _merged(self, meanings: Sequence[Meaning]) -> Sequence[Meaning]:
+        """One meaning for all names where their targets are to be put in one order."""
+        if not self._routing.sort.across_models or len(meanings) == 1:
+            return meanings
+        offers = {offer.target.id: offer for meaning in meanings for offer in meaning.offers}
+        first = meanings[0]
+        return [Meaning(list(offers.values()), first.strategy, first.policy, first.mode, first.auto)]
+
+    def _plan(self, legs: Sequence[Leg[R]], meaning: Meaning, rule: str) -> Plan[R]:
+        kept = [leg for leg in legs if leg.candidates]
+        if not kept:
+            raise self._nobody()
+        sort = self._routing.sort.by
+        plan = Plan(kept, sort or meaning.mode, rule, self._exclusions)
+        plan.conversation = self._conversation
+        return plan
+
+    def _candidates(self, meaning: Meaning, request: R, chat: ChatRequest | None) -> list[Candidate[R]]:
+        """The targets of one name, in the order to try them."""
+        offers = self._allowed(meaning, chat)
+        if not offers:
+            return []
+        routing = self._routing
+        strategy = SORTS[routing.sort.by] if routing.sort.by else meaning.strategy
+        ranked = self._router.rank(offers, strategy) if len(offers) > 1 else [Ranked(offers[0], None, "only target")]
+        spreads = len(ranked) > 1 and self._router.spreads(strategy)
+        if spreads:
+            ranked = _last(ranked, lambda offer: "failed of late" if offer.health.suffers(self._now) else None)
+        if routing.HasField("preferred_min_throughput") or routing.HasField("preferred_max_latency"):
+            ranked = _last(ranked, lambda offer: slow(offer, routing))
+        if spreads and chat is not None and not routing.provider_order:
+            ranked = self._with_affinity(ranked, chat)
+        if routing.provider_order or routing.HasField("fallbacks"):
+            ranked = in_asked_order(ranked, routing)
+        return [Candidate(one.offer.target, request, one.reason, one.score, one.offer) for one in ranked]
+
+    def _allowed(self, meaning: Meaning, chat: ChatRequest | None) -> list[Offer]:
+        """Those that may answer; why the others may not is noted."""
+        offers = list(meaning.offers)
+        if meaning.free:
+            offers = self._without(offers, lambda offer: None if _is_free(offer) else "not free")
+        if self._routing.ByteSize():
+            offers = self._without(offers, lambda offer: excluded(offer, self._routing))
+        if meaning.features:
+            offers = self._without(offers, lambda offer: min(meaning.features - offer.facts.features, default=None))
+        if meaning.auto and chat is not None:
+            needs = self._needs = self._needs or needs_of(chat)
+            offers = self._without(offers, lambda offer: lacking(offer, needs))
+        elif len(offers) > 1 and chat is not None:
+            # Those that can do all of it are asked alone, where there are any: others would leave something out.
+            needs = self._needs = self._needs or needs_of(chat)
+            able = [offer for offer in offers if not offer.known or lacking(offer, needs) is None]
+            if able and len(able) < len(offers):
+                offers = self._without(offers, lambda offer: lacking(offer, needs) if offer.known else None)
+        return offers
+
+    def _without(self, offers: list[Offer], reason: Callable[[Offer], str | None]) -> list[Offer]:
+        kept: list[Offer] = []
+        for offer in offers:
+            why = reason(offer)
+            if why is None:
+                kept.append(offer)
+            else:
+                self._exclusions.append(Exclusion(offer.target, why))
+        return kept
+
+    def _with_affinity(self, ranked: list[Ranked], chat: ChatRequest) -> list[Ranked]:
+        """The target that has the conversation in its cache first, unless it is in trouble."""
+        self._conversation = conversation_of(chat, self._call.caller)
+        last = self._router.recall(self._conversation)
+        for index, one in enumerate(ranked):
+            if one.offer.target.id == last and not one.offer.health.suffers(self._now):
+                kept = one._replace(reason="its prompt cache has the conversation")
+                return [kept, *ranked[:index], *ranked[index + 1 :]]
+        return ranked
+
+    def _nobody(self) -> GatewayError:
+        """The error where no target is left, with what left them out."""
+        counts: dict[str, int] = {}
+        for exclusion in self._exclusions:
+            counts[exclusion.reason] = counts.get(exclusion.reason, 0) + 1
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in counts.items())
+        return not_found(f"No target is left that may answer. What left them out: {reasons}.", "routing")
+
+
+def _as_meant(request: ChatRequest, meaning: Meaning) -> ChatRequest:
+    """The request with what the name itself asks for."""
+    if not (meaning.thinks or meaning.searches):
+        return request
+    meant = ChatRequest()
+    meant.CopyFrom(request)
+    if meaning.thinks and not request.HasField("reasoning"):
+        meant.reasoning.enabled = True
+    if meaning.searches and all(plugin.id != "web" for plugin in request.plugins):
+        meant.plugins.append(Plugin(id="web"))
+    return meant
+
+
+def _is_free(offer: Offer) -> bool:
+    price = offer.price
+    return price is not None and price.free
+
+
+def _last(ranked: Sequence[Ranked], reason: Callable[[Offer], str | None]) -> list[Ranked]:
+    """Those behind the others for which there is a reason."""
+    first: list[Ranked] = []
+    last: list[Ranked] = []
+    for one in ranked:
+        why = reason(one.offer)
+        if why is None:
+            first.append(one)
+        else:
+            last.append(one._replace(reason=f"last: {why}"))
+    return first + last

@@ -1,0 +1,193 @@
+"""The orders that targets are put in."""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby
+from typing import Final, NamedTuple, Protocol
+
+from trunkline.routing.offer import Offer
+
+Chance = Callable[[], float]
+"""A number from 0 up to 1."""
+
+
+class Ranked(NamedTuple):
+    """An offer in its place: its score, where it has one, and why it stands there."""
+
+    offer: Offer
+    score: float | None
+    reason: str
+
+
+class Strategy(Protocol):
+    """Puts offers in order, best first."""
+
+    @property
+    def spreads(self) -> bool:
+        """Whether calls that are alike go to different targets, so that a conversation may be kept at one."""
+        ...
+
+    def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
+        """`offers` in order."""
+        ...
+
+
+class Order:
+    """As the configuration has them."""
+
+    spreads = False
+
+    def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
+        """See `Strategy.rank`."""
+        ranked: list[Ranked] = []
+        for _, keys in groupby(offers, lambda offer: (offer.target.provider.name, offer.target.model)):
+            # The keys of one provider share its calls.
+            same = list(keys)
+            if len(same) > 1:
+                same.sort(key=lambda offer: (offer.health.in_flight, chance()))
+            ranked += [Ranked(offer, None, "configured order") for offer in same]
+        return ranked
+
+
+class Weighted:
+    """By chance, by their shares."""
+
+    spreads = True
+
+    def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
+        """See `Strategy.rank`."""
+        return _drawn(offers, [offer.weight for offer in offers], chance, "weight")
+
+
+class InversePrice:
+    """By chance, the cheaper the likelier: by one over the square of the price, as OpenRouter does. Those that are
+    unpriced come last."""
+
+    spreads = True
+
+    def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
+        """See `Strategy.rank`."""
+        least = min((offer.blended for offer in offers if 0 < offer.blended < math.inf), default=1.0)
+        # What is free counts as a hundred times cheaper than the cheapest that is not.
+        shares = [(least / (offer.blended or least / 100)) ** 2 for offer in offers]
+        return _drawn(offers, shares, chance, "inverse square of the price")
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """Those first of which `value` is the least; equal ones by chance."""
+
+    value: Callable[[Offer], float]
+    reason: str
+    spreads: bool = False
+
+    def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
+        """See `Strategy.rank`."""
+        rated = sorted([(self.value(offer), chance(), index) for index, offer in enumerate(offers)])
+        return [Ranked(offers[index], None if value == math.inf else -value, self.reason) for value, _, index in rated]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """Those first whose cost, quality and latency together are the best.
+
+    Each is a number from 0 to 1 beside the best of the offers: the least cost over its own, the least latency over its
+    own, its quality over the greatest. Unknown costs count as nothing, unknown latencies as the best, so that they
+    become known. What failed of late counts for less.
+    """
+
+    cost: float
+    quality: float
+    latency: float
+    now: Callable[[], float]
+    spreads: bool = True
+
+    def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
+        """See `Strategy.rank`."""
+        now = self.now()
+        costs = [offer.blended for offer in offers]
+        cheapest = max(min(costs), 1.0)
+        waits = [offer.health.latency() for offer in offers]
+        quickest = min((wait for wait in waits if wait is not None), default=1.0)
+        finest = max(offer.facts.quality for offer in offers) or 1.0
+        rated: list[tuple[float, float, int]] = []
+        for index, (offer, cost, wait) in enumerate(zip(offers, costs, waits, strict=True)):
+            score = (
+                self.cost * (cheapest / max(cost, 1.0))
+                + self.quality * (offer.facts.quality / finest)
+                + self.latency * (1.0 if wait is None else quickest / wait)
+            ) * (1.0 - offer.health.error_rate(now))
+            rated.append((-score, chance(), index))
+        rated.sort()
+        return [Ranked(offers[index], -score, "cost, quality and latency") for score, _, index in rated]
+
+
+def _latency(offer: Offer) -> float:
+    # An unknown one is tried, so that it becomes known.
+    return offer.health.latency() or 0.0
+
+
+def _slowness(offer: Offer) -> float:
+    speed = offer.health.throughput()
+    return 0.0 if speed is None else 1.0 / speed
+
+
+def strategies(now: Callable[[], float]) -> Mapping[str, Strategy]:
+    """Every strategy by its names. `now` tells the time, as `time.monotonic` does."""
+    return {
+        "order": Order(),
+        "weighted": Weighted(),
+        "inverse_price": InversePrice(),
+        "price": Least(lambda offer: offer.blended, "price"),
+        "latency": Least(_latency, "latency"),
+        "throughput": Least(_slowness, "throughput"),
+        "least_busy": Least(lambda offer: offer.health.in_flight / offer.weight, "calls in flight", True),
+        "balance": Weighing(40, 40, 20, now),
+        "cost": Weighing(80, 10, 10, now),
+        "quality": Weighing(10, 80, 10, now),
+        "fast": Weighing(10, 10, 80, now),
+    }
+
+
+MODES: Final[Mapping[str, str]] = {
+    "balance": "balance",
+    "balanced": "balance",
+    "cost": "cost",
+    "fast": "fast",
+    "latency": "fast",
+    "quality": "quality",
+}
+"""The auto modes, by every name that callers have for them."""
+
+SORTS: Final[Mapping[str, str]] = {
+    **MODES,
+    "price": "price",
+    "latency": "latency",
+    "throughput": "throughput",
+    "least_busy": "least_busy",
+    # OpenRouter's order by the quality of tool calls; the catalogue knows a model's quality as a whole.
+    "exacto": "quality",
+}
+"""The words of `RoutingSort.by`, and the strategy of each. `latency` is by latency alone, as at OpenRouter; the auto
+mode of that name weighs the others too."""
+
+
+def _drawn(offers: Sequence[Offer], shares: Sequence[float], chance: Chance, reason: str) -> list[Ranked]:
+    """The first by chance, by its share; the others the greater share first, to fall back on."""
+    total = sum(shares)
+    if total <= 0:
+        return [Ranked(offer, None, reason) for offer in offers]
+    point = chance() * total
+    first = bisect_right(list(accumulate(shares[:-1])), point)
+    rest = sorted((index for index in range(len(offers)) if index != first), key=lambda index: -shares[index])
+    return [Ranked(offers[index], shares[index] / total, reason) for index in (first, *rest)]
+
+
+def by_chance() -> float:
+    """A number from 0 up to 1."""
+    return random.random()  # noqa: S311 - no secret depends on it
