@@ -8,6 +8,7 @@ from typing import Final
 from trunkline.call import Loss
 from trunkline.dialects.turn import Turn
 from trunkline.dialects.wire import keys_of, loads
+from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, Tool
 from trunkline.v1.embeddings_pb2 import EmbedRequest
 
@@ -39,6 +40,13 @@ def foreign_losses(
     for index, tool in enumerate(tools):
         if tool.extras:
             _note(tool.extras, f"tools[{index}].", dialect, losses)
+
+
+def citation_losses(turns: Iterable[Turn], losses: list[Loss]) -> None:
+    """Add to `losses` what earlier answers rest on, for a dialect that has no place for it in a request."""
+    for index, (_, role, parts, _, _) in enumerate(turns):
+        if role == content_pb2.ROLE_ASSISTANT and any(part.citations for part in parts):
+            losses.append(Loss(f"messages[{index}].annotations"))
 
 
 def foreign_embed_losses(request: EmbedRequest, dialect: str, losses: list[Loss]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
-from dialects.openai.reading import chunk, kinds, response, streamed
+from dialects.openai.reading import chunk, kinds, request, response, streamed
 from openai.lib.streaming._deltas import accumulate_delta
 from wire.recordings import chats
 
+from trunkline.call import Loss
 from trunkline.core.fold import unfold
 from trunkline.dialects import openai
 from trunkline.dialects.wire import Object, dumps, loads
@@ -409,11 +412,11 @@ def test_lists_that_grow_are_told_once() -> None:
     """Perplexity tells the citations so far in every chunk; others tell what is new."""
     so_far = streamed(chunk({"content": "H"}, citations=["a"]), chunk({"content": "i"}, "stop", citations=["a", "b"]))
     anew = streamed(
-        chunk({"content": "H", "annotations": [{"url": "a"}]}),
-        chunk({"content": "i", "annotations": [{"url": "b"}]}, "stop"),
+        chunk({"content": "H", "notes": [{"url": "a"}]}),
+        chunk({"content": "i", "notes": [{"url": "b"}]}, "stop"),
     )
     assert loads(so_far.extras["openai"]) == {"citations": ["a", "b"]}
-    assert loads(anew.choices[0].message.extras["openai"]) == {"annotations": [{"url": "a"}, {"url": "b"}]}
+    assert loads(anew.choices[0].message.extras["openai"]) == {"notes": [{"url": "a"}, {"url": "b"}]}
 
 
 def test_speech_comes_in_pieces() -> None:
@@ -455,3 +458,86 @@ def test_what_other_dialects_need_comes_back() -> None:
     back = openai.decode_request(Object(wire)).messages[1]
     assert list(back.parts) == [signed, secret, text, block, call]
     assert back.extras == {}
+
+
+PLACE = {"start_index": 0, "end_index": 2, "url": "https://a", "title": "A"}
+CITED = {"type": "url_citation", "url_citation": PLACE}
+
+
+def test_annotations_are_citations() -> None:
+    """OpenAI's and OpenRouter's, which come with a delta or at once; and to the client in one piece, with what else
+    they hold."""
+    more = {"type": "url_citation", "url_citation": {**PLACE, "content": "Words", "x": 1}}
+    ways = [
+        response(message={"content": "Hi", "annotations": [CITED, more]}),
+        streamed(chunk({"content": "Hi"}), chunk({"annotations": [CITED]}), chunk({"annotations": [more]}, "stop")),
+        streamed(
+            chunk({"content": "Hi"}), chunk({"annotations": [CITED]}), chunk({"annotations": [CITED, more]}, "stop")
+        ),
+        streamed(chunk({"annotations": [CITED, more]}), chunk({"content": "Hi"}, "stop")),
+    ]
+    for answer in ways:
+        (part,) = answer.choices[0].message.parts
+        assert [(one.uri, one.title, one.start_index, one.end_index) for one in part.citations] == [
+            ("https://a", "A", 0, 2),
+            ("https://a", "A", 0, 2),
+        ]
+        assert part.citations[1].cited_text == "Words"
+        assert answer.choices[0].message.extras == {}
+        assert openai.encode_response(answer)["choices"][0]["message"]["annotations"] == [CITED, more]
+        assert put_together(answer)["annotations"] == [CITED, more]
+
+
+def test_annotations_of_other_kinds_stay_as_they_are() -> None:
+    """OpenRouter's reading of a file, and what has no place in a text: for clients that know them."""
+    file = {"type": "file", "file": {"hash": "h", "content": []}}
+    nowhere = {"type": "url_citation", "url_citation": {"url": "https://a", "title": "A"}}
+    for wires in ([file], [CITED, file], [nowhere], [{"type": "url_citation"}], [3]):
+        for answer in (
+            response(message={"content": "Hi", "annotations": wires}),
+            streamed(chunk({"content": "Hi"}), chunk({"annotations": wires}, "stop")),
+        ):
+            assert not answer.choices[0].message.parts[0].citations
+            assert openai.encode_response(answer)["choices"][0]["message"]["annotations"] == wires
+            assert put_together(answer)["annotations"] == wires
+
+
+def test_annotations_without_one_text_stay_as_they_are() -> None:
+    """Nobody tells what rests on them."""
+    call = {"tool_calls": [STREAMED_CALL], "annotations": [CITED]}
+    for answer in (response(message=call), streamed(chunk(call, "tool_calls"))):
+        assert openai.encode_response(answer)["choices"][0]["message"]["annotations"] == [CITED]
+        assert put_together(answer)["annotations"] == [CITED]
+
+
+def test_what_others_cite_is_told() -> None:
+    """At its place in all that is said, beside what the server keeps; a source without a place is that of its text."""
+    answer = response()
+    message = answer.choices[0].message
+    message.extras["openai"] = dumps({"annotations": [{"type": "file"}]}).decode()
+    message.parts[0].citations.add(uri="https://a", title="A", start_index=0, end_index=2)
+    message.parts.add(text=" there").citations.add(title="Book", cited_text="Words")
+    other = {"start_index": 2, "end_index": 8, "url": "", "title": "Book", "content": "Words"}
+    annotations = [CITED, {"type": "url_citation", "url_citation": other}, {"type": "file"}]
+    assert openai.encode_response(answer)["choices"][0]["message"]["annotations"] == annotations
+    told = put_together(answer)
+    assert (told["content"], told["annotations"]) == ("Hi there", annotations)
+
+
+def test_citations_of_earlier_answers_are_named() -> None:
+    """There is no place for them in a request."""
+    losses: list[Loss] = []
+    asked = request(messages=[{"role": "user", "content": "?"}, {"role": "assistant", "content": "Hi"}])
+    asked.messages[1].parts[0].citations.add(uri="https://a")
+    openai.encode_request(asked, losses=losses)
+    assert losses == [Loss("messages[1].annotations")]
+
+
+def put_together(answer: ChatResponse) -> dict[str, Any]:
+    """The message that OpenAI's SDK makes of the chunks of an answer."""
+    encoder = openai.StreamEncoder(include_usage=False)
+    message: dict[object, object] = {}
+    for event in unfold(answer):
+        for data in encoder.feed(event):
+            message = accumulate_delta(message, loads(data)["choices"][0]["delta"])
+    return cast(dict[str, Any], message)

@@ -8,6 +8,7 @@ from typing import Final
 from trunkline.dialects.custom import CUSTOM
 from trunkline.dialects.event import text_delta
 from trunkline.dialects.openai.calls import take_arguments
+from trunkline.dialects.openai.citations import ANNOTATIONS, decode_annotations
 from trunkline.dialects.openai.content import DIALECT, decode_opaque, decode_part, decode_reference, take_thinking
 from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
 from trunkline.dialects.openai.finish import decode_finish
@@ -67,6 +68,9 @@ class Choice:
         self._block_rest: dict[str, Json] = {}
         self._text_extras: dict[str, str] = {}
         self._citations: list[Citation] = []
+        self._annotations: list[Json] = []
+        """What the first text rests on, as far as it was told before the text ended."""
+        self._texts = 0
         self._foreign: dict[str, str] = {}
         self._audio: Pieces | None = None
         self._message_extras: dict[str, Json] = {}
@@ -99,6 +103,10 @@ class Choice:
             self._audio = self._audio or audio()
             self._audio.add(spoken.fields)
             spoken.fields.clear()
+        if delta.fields.get(ANNOTATIONS) and self._texts <= 1 and (not self._texts or self._kind == "text"):
+            told = {ANNOTATIONS: self._annotations}
+            merge_rest(told, {ANNOTATIONS: delta.take(ANNOTATIONS)})
+            self._annotations = told[ANNOTATIONS]
         rest = delta.rest()
         if rest:
             merge_rest(self._message_extras, {key: value for key, value in rest.items() if value is not None})
@@ -123,6 +131,8 @@ class Choice:
             end.extras[DIALECT] = text_of(self.extras)
         for dialect, text in self._foreign.items():
             end.message_extras[dialect] = text
+        if self._annotations:
+            merge_rest(self._message_extras, {ANNOTATIONS: self._annotations})
         if self._message_extras:
             end.message_extras[DIALECT] = text_of(self._message_extras)
         events.append(ChatEvent(choice_end=end))
@@ -201,6 +211,7 @@ class Choice:
                 return self._open
             self._close(events)
         self._open, self._kind = self._start(_NEW[kind], events), kind
+        self._texts += kind == "text"
         return self._open
 
     def _close(self, events: list[ChatEvent]) -> None:
@@ -227,6 +238,11 @@ class Choice:
             if self._citations:
                 end.part.citations.extend(self._citations)
                 self._citations = []
+            if self._annotations and self._kind == "text":
+                citations = decode_annotations(self._annotations)
+                if citations:
+                    end.part.citations.extend(citations)
+                    self._annotations = []
         events.append(ChatEvent(part_end=end))
         self._open, self._kind = None, ""
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from trunkline.dialects.custom import marked_by
 from trunkline.dialects.openai.calls import encode_call, encode_function
+from trunkline.dialects.openai.citations import encode_annotations, put_annotations
 from trunkline.dialects.openai.content import DIALECT, encode_opaque, encode_references
 from trunkline.dialects.openai.extra_content import put_block, put_foreign
 from trunkline.dialects.openai.finish import put_finish
@@ -29,11 +30,28 @@ class _Part:
     def __init__(self, kind: str, part: Part) -> None:
         self.kind = kind
         self.part = part
-        self.length = len(part.reasoning.text) if kind == "reasoning" else 0
+        self.length = len(part.reasoning.text) if kind == "reasoning" else len(part.text) if kind == "text" else 0
         self.call: int | None = None
         """The place of a call among the calls of its choice; None for one of the older form, `function_call`."""
         self.custom = kind == "tool_call" and bool(part.extras) and marked_by(part) is not None
         """Whether it is a call of a custom tool."""
+
+
+class _Cited:
+    """What the texts of a choice rest on, and how long they are. It is told at the end of the choice, in one piece:
+    clients that put chunks together have no way to add to such a list."""
+
+    __slots__ = ("annotations", "length")
+
+    def __init__(self) -> None:
+        self.annotations: list[Json] = []
+        self.length = 0
+
+    def add(self, part: Part, length: int) -> None:
+        """Take a text that ended."""
+        if part.citations:
+            self.annotations.extend(encode_annotations(part.citations, self.length, length))
+        self.length += length
 
 
 class StreamEncoder:
@@ -49,6 +67,7 @@ class StreamEncoder:
         self._calls: dict[int, int] = {}
         """Choice -> how many calls it has; a choice is there from its first chunk on."""
         self._parts: dict[tuple[int, int], _Part] = {}
+        self._cited: dict[int, _Cited] = {}
 
     def feed(self, event: ChatEvent) -> list[bytes]:
         """The chunks that `event` is written as."""
@@ -116,6 +135,7 @@ class StreamEncoder:
         logprobs = None
         match open_part.kind:
             case "text":
+                open_part.length += len(text)
                 wire: dict[str, Json] = {"content": text}
                 if delta.logprobs:
                     logprobs = {"content": encode_logprobs(delta.logprobs), "refusal": None}
@@ -195,6 +215,8 @@ class StreamEncoder:
                 delta["images"] = [encode_media(part.media, "message")]
             case "text":
                 part.MergeFrom(end.part)
+                cited = self._cited.setdefault(end.choice, _Cited())
+                cited.add(part, open_part.length)
                 references = encode_references(part)
                 if references:
                     delta["content"] = references
@@ -210,6 +232,8 @@ class StreamEncoder:
         chunks = [] if end.choice in self._calls else [self._role(end.choice, content="")]
         delta: dict[str, Json] = {}
         put_foreign(delta, end.message_extras)
+        if end.choice in self._cited:
+            put_annotations(delta, self._cited[end.choice].annotations, end.message_extras.get(DIALECT))
         restore(delta, end.message_extras, DIALECT)
         wire: dict[str, Json] = {"index": end.choice, "delta": delta}
         put_finish(end.finish, wire)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from trunkline.dialects.openai.calls import encode_answered_call, encode_function
+from trunkline.dialects.openai.citations import encode_annotations, put_annotations, take_annotations
 from trunkline.dialects.openai.content import DIALECT, decode_part, encode_opaque, encode_references
 from trunkline.dialects.openai.errors import decode_error
 from trunkline.dialects.openai.extra_content import put_block, put_foreign
@@ -75,6 +76,7 @@ def _decode_answer(wire: Object, message: Message) -> None:
     if wire.fields.get("reasoning_details") and not wire.fields.keys() & {"reasoning", "reasoning_content"}:
         wire.fields["reasoning"] = told_in_details(wire.fields["reasoning_details"]) or None
     decode_assistant(wire, message)
+    take_annotations(wire, message.parts)
     for item in wire.take_objects("images"):
         decode_part(item, message.parts.add())
     wire.keep(message.extras, DIALECT)
@@ -152,10 +154,14 @@ def _encode_answer(message: Message) -> dict[str, Json]:
     texts: list[str] = []
     blocks: list[Json] = []
     calls: list[Json] = []
+    annotations: list[Json] = []
     put_foreign(wire, message.extras)
     for part in message.parts:
         match part.WhichOneof("kind"):
             case "text":
+                if part.citations:
+                    begin = sum(map(len, texts))
+                    annotations.extend(encode_annotations(part.citations, begin, len(part.text)))
                 texts.append(part.text)
                 blocks.append({"type": "text", "text": part.text})
                 blocks.extend(encode_references(part))
@@ -188,6 +194,7 @@ def _encode_answer(message: Message) -> dict[str, Json]:
         wire["content"] = ""
     if calls:
         wire["tool_calls"] = calls
+    put_annotations(wire, annotations, message.extras.get(DIALECT))
     restore(wire, message.extras, DIALECT)
     return wire
 
