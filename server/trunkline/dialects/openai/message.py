@@ -55,9 +55,12 @@ def decode_message(wire: Object, message: Message) -> None:
         if role == content_pb2.ROLE_ASSISTANT:
             decode_assistant(wire, message)
         else:
+            if "content" not in fields:
+                raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
             decode_content(wire, message.parts)
             if not message.parts:
-                raise invalid_request(f"`{wire.at('content')}` is required.", wire.at("content"))
+                # Clients write nothing as null or as no parts, too.
+                message.parts.add().text = ""
     if fields:
         wire.keep(message.extras, DIALECT)
 
