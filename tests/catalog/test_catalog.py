@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.configured import overrides
 from trunkline.catalog.facts import FEATURES, MODALITIES
+from trunkline.catalog.price import NANO
 from trunkline.config.catalog import Feature, Modality
 from trunkline.config.model import Config
 
@@ -120,6 +123,19 @@ def test_bad_prices_are_refused(price: dict[str, Any]) -> None:
 def test_the_vocabulary_is_one() -> None:
     """The configuration has the words of the catalogue."""
     assert (set(get_args(Feature)), set(get_args(Modality))) == (FEATURES, MODALITIES)
+
+
+def test_the_example_of_the_page() -> None:
+    """What docs/models.md shows is a configuration that does what the page says."""
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    said = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    made = Catalog(overrides(Config.model_validate(said).catalog))
+    local, later = made.price("ollama", "x", "ollama"), datetime(2027, 1, 1, tzinfo=UTC)
+    price, facts = made.price("openai", "gpt-4o", "openai", at=later), made.facts("vllm", "llama-3.1-8b", "house")
+    assert local is not None
+    assert price is not None
+    assert facts is not None
+    assert (local.free, price.input, facts.context) == (True, 2 * NANO, 32768)
 
 
 def test_what_a_kind_serves() -> None:

@@ -15,8 +15,8 @@ def test_a_table_of_models(gateway: Gateway) -> None:
     done = run("models", *gateway.grpc)
     rows = [line.split() for line in done.stdout.splitlines()]
     assert done.returncode == 0
-    assert rows[0] == ["MODEL", "PROVIDERS", "CONTEXT", "MAX", "OUTPUT"]
-    assert ["sim/echo", "sim", "-", "-"] in rows
+    assert rows[0] == ["MODEL", "PROVIDERS", "CONTEXT", "MAX", "OUTPUT", "$/M", "IN", "$/M", "OUT"]
+    assert ["sim/echo", "sim", "-", "-", "0", "0"] in rows
 
 
 def test_both_wires_list_the_same(gateway: Gateway) -> None:

@@ -8,7 +8,7 @@ import asyncio
 from trunkline.cli import connection
 from trunkline.cli.client import Client
 from trunkline.cli.exits import OK
-from trunkline.v1.models_pb2 import ListModelsResponse
+from trunkline.v1.models_pb2 import ListModelsResponse, Model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,12 +49,26 @@ def _print_table(response: ListModelsResponse) -> None:
     if not response.models:
         stderr().print("The gateway serves no model.", style="dim")
         return
-    grid = table("MODEL", "PROVIDERS", "CONTEXT", "MAX OUTPUT")
+    grid = table("MODEL", "PROVIDERS", "CONTEXT", "MAX OUTPUT", "$/M IN", "$/M OUT")
     for model in response.models:
         grid.add_row(
             printable(model.id),
             printable(", ".join(model.providers)),
             f"{model.context_tokens:,}" if model.HasField("context_tokens") else "-",
             f"{model.max_output_tokens:,}" if model.HasField("max_output_tokens") else "-",
+            *_prices(model),
         )
     stdout().print(grid)
+
+
+def _prices(model: Model) -> tuple[str, str]:
+    """Dollars for a million tokens read, and written, at the first endpoint that has prices."""
+    price = next((endpoint.price for endpoint in model.endpoints if not endpoint.unpriced), None)
+    if price is None:
+        return "unpriced", "unpriced"
+    written = _dollars(price.output_nano_usd) if price.HasField("output_nano_usd") else "-"
+    return _dollars(price.input_nano_usd), written
+
+
+def _dollars(nano: int) -> str:
+    return f"{nano / 1e9:.9f}".rstrip("0").rstrip(".")
