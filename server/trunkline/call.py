@@ -78,7 +78,7 @@ class Call:
     rather than leave it out. `traceparent` is the W3C trace context to send upstream, empty where there is none.
     `routing_mode` and `rule` tell how the targets were put in order; `report` tells all of it. `metadata` is what the
     caller notes about the call, and `headers` what his transport told, by lower-case name. `warnings` are told to him
-    beside the answer.
+    beside the answer. `plugins` counts what the plugins did, such as `web.results`.
     """
 
     id: str

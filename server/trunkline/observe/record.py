@@ -74,6 +74,7 @@ class CallRecord(Struct, omit_defaults=True, tag_field="event", tag="call"):
     attempts_omitted: int = 0
     losses: list[LossRecord] = []
     losses_omitted: int = 0
+    plugins: dict[str, int] = {}
     trace_id: str = ""
 
 
@@ -95,6 +96,7 @@ def call_record(call: Call) -> CallRecord:
         provider=call.provider,
         attempts=[_attempt_record(attempt) for attempt in attempts[-LIST_LIMIT:]],
         attempts_omitted=max(0, len(attempts) - LIST_LIMIT),
+        plugins=call.plugins,
         trace_id=trace_id(call),
     )
     # A unary answer comes at once: the time to its first token would be its whole time.
