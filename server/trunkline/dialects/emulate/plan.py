@@ -23,6 +23,9 @@ _NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _MOST_NAME: Final = 60
 _OBJECT: Final = frozenset({"object"})
 
+_HEALING: Final = "response-healing"
+"""The plugin that mends answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -30,13 +33,14 @@ class Plan:
 
     `request` is to be sent in place of it; `tool` is the name of the tool by which the model answers, empty where it
     answers in text. The answer must match `schema`, None where any JSON object will do; it is of one of the `sorts`,
-    which are types of JSON.
+    which are types of JSON. A `lenient` one is not checked, and its text stays whole: it is mended later.
     """
 
     request: ChatRequest
     tool: str
     schema: Json
     sorts: frozenset[str]
+    lenient: bool = False
 
 
 def plan_of(request: ChatRequest, has: Structured) -> Plan | None:
@@ -52,16 +56,17 @@ def plan_of(request: ChatRequest, has: Structured) -> Plan | None:
     if has == ("json_object" if schema is None else "schema"):
         return None
     sorts = _OBJECT if schema is None else sorts_of(schema)
+    lenient = any(plugin.id == _HEALING and plugin.enabled for plugin in request.plugins)
     own = ChatRequest()
     own.CopyFrom(request)
     own.ClearField("response_format")
     way = _way(request, has, schema, sorts)
     if way == "tool":
-        return Plan(own, _ask_by_tool(own, form), schema, _OBJECT)
+        return Plan(own, _ask_by_tool(own, form), schema, _OBJECT, lenient)
     if way == "json_object":
         own.response_format.json_object.SetInParent()
     _instruct(own, _in_text(form, schema, sorts))
-    return Plan(own, "", schema, sorts)
+    return Plan(own, "", schema, sorts, lenient)
 
 
 def _way(request: ChatRequest, has: Structured, schema: Json, sorts: frozenset[str]) -> Way:

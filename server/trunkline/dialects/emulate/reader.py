@@ -138,7 +138,7 @@ class _Choice:
             text = "".join(self._held)
             self._held.clear()
             self._write(cut_out(text, self._plan.sorts), events)
-        if whole:
+        if whole and not self._plan.lenient:
             self._check()
         self._release(events)
         if self._answer is not None:
@@ -153,6 +153,9 @@ class _Choice:
     def _text(self, text: str, logprobs: Sequence[TokenLogprob], events: list[ChatEvent]) -> None:
         """Text of the model's: the answer is in it, or it goes before the answer."""
         self._logprobs.extend(logprobs)
+        if self._plan.lenient and not self._plan.tool:
+            self._write(text, events)
+            return
         piece = "" if self._cutter is None else self._cutter.feed(text)
         if self._cutter is not None and self._cutter.begun:
             self._write(piece, events)
