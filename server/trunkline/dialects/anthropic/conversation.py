@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-import msgspec
-
 from trunkline.call import LossKind
 from trunkline.dialects.anthropic.content import decode_blocks, decode_plain_block, encode_part, plain
 from trunkline.dialects.anthropic.dialect import DIALECT
@@ -104,16 +102,6 @@ def decode_turn(wire: Object, messages: Any) -> None:
         messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
 
 
-class _Turn(msgspec.Struct, eq=False):
-    """A message of the API that is being put together, from one or several of the contract's."""
-
-    role: str
-    message: dict[str, Json]
-    blocks: list[Json]
-    results: list[Json] | None = None
-    server_tool_last: bool = False
-
-
 class Conversation:
     """Puts the messages of a request into turns.
 
@@ -125,45 +113,58 @@ class Conversation:
     def __init__(self, to: Writing) -> None:
         self._to = to
         self._system: list[Json] = []
-        self._turns: list[_Turn] = []
+        self._messages: list[dict[str, Json]] = []
+        self._results = 0
+        """How many results of tools the last of them begins with."""
+        self._server_tool_last = False
+        """Whether it ends with a tool that the provider runs."""
         self._waiting: list[tuple[str, Message, list[Json]]] = []
         self._unnamed: defaultdict[str, deque[str]] = defaultdict(deque)
 
     def add(self, turn: Turn, number: int) -> None:
         """Take the next message, the one of this `number`."""
-        message, role, _, _, text = turn
+        message, role, parts, kinds, text = turn
         if not text and message.name:
             self._to.lose(f"messages[{number}].name")
-        if role == content_pb2.ROLE_ASSISTANT:
-            if self._waiting:
-                self._place()
-            self._append("assistant", turn, number)
-        elif role in _INSTRUCTIONS:
+        if role in _INSTRUCTIONS:
             path = f"messages[{number}]"
             blocks = self._instructions(turn, path)
-            if self._turns or self._waiting:
+            if self._messages or self._waiting:
                 self._waiting.append((path, message, blocks))
             else:
                 self._system.extend(blocks)
-        else:
-            self._append("user", turn, number)
+            return
+        name = "user"
+        if role == content_pb2.ROLE_ASSISTANT:
+            name = "assistant"
+            if self._waiting:
+                self._place()
+        if text and not text.isspace() and not parts[0].citations:
+            self._append(name, [], [{"type": "text", "text": text}])
+            self._server_tool_last = False
+            return
+        results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
+        if blocks or results:
+            wire = self._append(name, results, blocks)
+            self._server_tool_last = name == "assistant" and kinds[-1] == "opaque"
+            if message.extras:
+                restore(wire, message.extras, DIALECT)
 
     def write(self, wire: dict[str, Json]) -> None:
         """Write `system` and `messages`."""
         self._place()
-        if not self._turns and self._system:
+        messages = self._messages
+        if not messages and self._system:
             # Instructions alone: the API answers a user.
-            self._extend("user", self._system)
+            self._append("user", [], self._system)
             self._system = []
             self._to.lose("messages[0].role", LossKind.APPROXIMATED)
         if self._system:
             wire["system"] = plain(self._system)
-        messages: list[Json] = []
-        for turn in self._turns:
-            turn.message["content"] = plain(turn.blocks if turn.results is None else turn.results + turn.blocks)
-            messages.append(turn.message)
-        if messages and self._turns[-1].role == "assistant":
-            _trim(messages)
+        for message in messages:
+            message["content"] = plain(message["content"])
+        if messages and messages[-1]["role"] == "assistant":
+            _trim(messages[-1])
         wire["messages"] = messages
 
     def _instructions(self, turn: Turn, path: str) -> list[Json]:
@@ -173,31 +174,21 @@ class Conversation:
                 raise unsupported(f"`{path}` holds more than text, which instructions to this target cannot.", path)
         return self._blocks(parts, kinds, path)[1]
 
-    def _append(self, role: str, said: Turn, number: int) -> None:
-        message, _, parts, kinds, text = said
-        if text and not text.isspace() and not parts[0].citations:
-            self._extend(role, [{"type": "text", "text": text}]).server_tool_last = False
-            return
-        results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
-        if not blocks and not results:
-            return
-        turn = self._extend(role, blocks)
-        if results:
-            # They come first in their turn, whatever stands beside them.
-            turn.results = results if turn.results is None else turn.results + results
-        turn.server_tool_last = role == "assistant" and kinds[-1] == "opaque"
-        if message.extras:
-            restore(turn.message, message.extras, DIALECT)
-
-    def _extend(self, role: str, blocks: list[Json]) -> _Turn:
-        """Add `blocks` to the last turn, or to a new one."""
-        last = self._turns[-1] if self._turns else None
-        if last is not None and last.role == role:
-            last.blocks += blocks
+    def _append(self, role: str, results: list[Json], blocks: list[Json]) -> dict[str, Json]:
+        """Add to the last message, or to a new one, and give it. Results come first in theirs, whatever stands beside
+        them."""
+        last = self._messages[-1] if self._messages else None
+        if last is None or last["role"] != role:
+            last = {"role": role, "content": results + blocks if results else blocks}
+            self._messages.append(last)
+            self._results = len(results)
             return last
-        turn = _Turn(role, {"role": role, "content": None}, blocks)
-        self._turns.append(turn)
-        return turn
+        content = last["content"]
+        content += blocks
+        if results:
+            content[self._results : self._results] = results
+            self._results += len(results)
+        return last
 
     def _blocks(self, parts: Sequence[Part], kinds: Sequence[Kind], path: str) -> tuple[list[Json], list[Json]]:
         """The tool results of a message, and its other blocks."""
@@ -236,13 +227,11 @@ class Conversation:
         waiting, self._waiting = self._waiting, []
         if not any(blocks for _, _, blocks in waiting):
             return
-        last = self._turns[-1] if self._turns else None
-        legal = last is not None and (last.role == "user" or (last.role == "assistant" and last.server_tool_last))
+        last = self._messages[-1]["role"] if self._messages else None
+        legal = last == "user" or (last == "assistant" and self._server_tool_last)
         if legal and self._to.profile.system_turns:
-            turn = self._extend("system", [])
             for _, message, blocks in waiting:
-                turn.blocks.extend(blocks)
-                restore(turn.message, message.extras, DIALECT)
+                restore(self._append("system", [], blocks), message.extras, DIALECT)
             return
         for path, _, blocks in waiting:
             self._system.extend(block for block in blocks if type(block) is dict)
@@ -260,9 +249,8 @@ def _is_legal(name: str) -> bool:
     return _ID.fullmatch(name) is not None
 
 
-def _trim(messages: list[Json]) -> None:
+def _trim(message: dict[str, Json]) -> None:
     """Take the white space from the end of an answer that the model is to go on with: the API refuses it."""
-    message = messages[-1]
     content = message["content"]
     if type(content) is str:
         message["content"] = content.rstrip()

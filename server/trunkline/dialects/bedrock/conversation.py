@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-import msgspec
-
 from trunkline.call import LossKind
 from trunkline.dialects.bedrock.content import (
     cache_block,
@@ -103,19 +101,6 @@ def decode_turn(wire: Object, messages: Any) -> None:
         messages.add(role=content_pb2.ROLE_USER).parts.extend(rest)
 
 
-class _Turn(msgspec.Struct, eq=False):
-    """A message of the API that is being put together, from one or several of the contract's."""
-
-    role: str
-    message: dict[str, Json]
-    blocks: list[Json]
-    results: list[Json] | None = None
-
-
-def _turn(role: str, blocks: list[Json]) -> _Turn:
-    return _Turn(role, {"role": role, "content": None}, blocks)
-
-
 class Conversation:
     """Puts the messages of a request into turns.
 
@@ -127,7 +112,9 @@ class Conversation:
     def __init__(self, to: Writing) -> None:
         self._to = to
         self._system: list[Json] = []
-        self._turns: list[_Turn] = []
+        self._messages: list[dict[str, Json]] = []
+        self._results = 0
+        """How many results of tools the last of them begins with, the marks behind them included."""
         self._waiting: list[tuple[str, Message, list[Json]]] = []
         self._unnamed: defaultdict[str, deque[str]] = defaultdict(deque)
         self.tools: dict[str, None] = {}
@@ -135,51 +122,58 @@ class Conversation:
 
     def add(self, turn: Turn, number: int) -> None:
         """Take the next message, the one of this `number`."""
-        message, role, _, _, text = turn
+        message, role, parts, kinds, text = turn
         if not text and message.name:
             self._to.lose(f"messages[{number}].name")
-        if role == content_pb2.ROLE_ASSISTANT:
-            if self._waiting:
-                self._place()
-            self._append("assistant", turn, number)
-        elif role in _INSTRUCTIONS:
+        if role in _INSTRUCTIONS:
             path = f"messages[{number}]"
             blocks = self._instructions(turn, path)
-            if self._turns or self._waiting:
+            if self._messages or self._waiting:
                 self._waiting.append((path, message, blocks))
             else:
                 self._system.extend(blocks)
-        else:
-            self._append("user", turn, number)
+            return
+        name = "user"
+        if role == content_pb2.ROLE_ASSISTANT:
+            name = "assistant"
+            if self._waiting:
+                self._place()
+        if text and not text.isspace() and not parts[0].citations:
+            self._append(name, [], [{"text": text}])
+            return
+        results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
+        if blocks or results:
+            wire = self._append(name, results, blocks)
+            if message.extras:
+                restore(wire, message.extras, DIALECT)
 
     def write(self, wire: dict[str, Json]) -> None:
         """Write `system` and `messages`."""
         self._place()
-        if not self._turns and self._system:
+        messages = self._messages
+        if not messages and self._system:
             # Instructions alone: the API answers a user.
-            self._extend("user", self._system)
+            self._append("user", [], self._system)
             self._system = []
             self._to.lose("messages[0].role", LossKind.APPROXIMATED)
-        elif self._turns and self._turns[0].role == "assistant":
+        elif messages and messages[0]["role"] == "assistant":
             # A conversation must begin with the user.
-            self._turns.insert(0, _turn("user", [{"text": _FILLER}]))
+            messages.insert(0, {"role": "user", "content": [{"text": _FILLER}]})
             self._to.lose("messages[0].role", LossKind.APPROXIMATED)
         if self._system and not self._to.profile.system:
-            first = self._turns[0]
-            first.blocks[:0] = [block for block in self._system if type(block) is dict and "text" in block]
+            first = messages[0]["content"]
+            behind = next((at for at, block in enumerate(first) if not _is_result(block)), len(first))
+            first[behind:behind] = [block for block in self._system if type(block) is dict and "text" in block]
             self._system = []
             self._to.lose("messages[0].role", LossKind.APPROXIMATED)
         if self._system:
             wire["system"] = self._system
-        messages: list[Json] = []
-        for turn in self._turns:
-            blocks = turn.blocks if turn.results is None else turn.results + turn.blocks
-            if self._to.documents and _has(blocks, "document") and not _has(blocks, "text"):
+        for message in messages if self._to.documents else ():
+            blocks = message["content"]
+            if _has(blocks, "document") and not _has(blocks, "text"):
                 # The API takes no document without a text.
                 blocks.append({"text": _FILLER})
-            turn.message["content"] = blocks
-            messages.append(turn.message)
-        if messages and self._turns[-1].role == "assistant":
+        if messages and messages[-1]["role"] == "assistant":
             _trim(messages[-1]["content"])
         wire["messages"] = messages
 
@@ -190,30 +184,21 @@ class Conversation:
                 raise unsupported(f"`{path}` holds more than text, which instructions to this target cannot.", path)
         return self._blocks(parts, kinds, path)[1]
 
-    def _append(self, role: str, said: Turn, number: int) -> None:
-        message, _, parts, kinds, text = said
-        if text and not text.isspace() and not parts[0].citations:
-            self._extend(role, [{"text": text}])
-            return
-        results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
-        if not blocks and not results:
-            return
-        turn = self._extend(role, blocks)
-        if results:
-            # They come first in their turn, whatever stands beside them.
-            turn.results = results if turn.results is None else turn.results + results
-        if message.extras:
-            restore(turn.message, message.extras, DIALECT)
-
-    def _extend(self, role: str, blocks: list[Json]) -> _Turn:
-        """Add `blocks` to the last turn, or to a new one."""
-        last = self._turns[-1] if self._turns else None
-        if last is not None and last.role == role:
-            last.blocks += blocks
+    def _append(self, role: str, results: list[Json], blocks: list[Json]) -> dict[str, Json]:
+        """Add to the last message, or to a new one, and give it. Results come first in theirs, whatever stands beside
+        them."""
+        last = self._messages[-1] if self._messages else None
+        if last is None or last["role"] != role:
+            last = {"role": role, "content": results + blocks if results else blocks}
+            self._messages.append(last)
+            self._results = len(results)
             return last
-        turn = _turn(role, blocks)
-        self._turns.append(turn)
-        return turn
+        content = last["content"]
+        content += blocks
+        if results:
+            content[self._results : self._results] = results
+            self._results += len(results)
+        return last
 
     def _blocks(self, parts: Sequence[Part], kinds: Sequence[Kind], path: str) -> tuple[list[Json], list[Json]]:
         """The tool results of a message, and its other blocks; each with the mark that stands behind it."""
@@ -258,11 +243,9 @@ class Conversation:
         if not any(blocks for _, _, blocks in waiting):
             return
         claude = self._to.profile.claude
-        if claude is not None and claude.system_turns and self._turns and self._turns[-1].role == "user":
-            turn = self._extend("system", [])
+        if claude is not None and claude.system_turns and self._messages and self._messages[-1]["role"] == "user":
             for _, message, blocks in waiting:
-                turn.blocks.extend(blocks)
-                restore(turn.message, message.extras, DIALECT)
+                restore(self._append("system", [], blocks), message.extras, DIALECT)
             return
         for path, _, blocks in waiting:
             self._system.extend(blocks)
@@ -278,6 +261,10 @@ def _legal(name: str) -> str:
 def _is_legal(name: str) -> bool:
     # Remembered, as each request of a conversation has the ids of the one before.
     return _ID.fullmatch(name) is not None
+
+
+def _is_result(block: Json) -> bool:
+    return type(block) is dict and ("toolResult" in block or "cachePoint" in block)
 
 
 def _has(blocks: list[Json], kind: str) -> bool:
