@@ -69,7 +69,7 @@ def test_a_flipped_bit_costs_one_record(records: list[tuple[Kind, bytes]], data:
 @given(RECORDS)
 def test_what_a_hole_hides_was_not_synced(records: list[tuple[Kind, bytes]]) -> None:
     """Of what was never synced, any part may be there: what is, is read, and the rest is no damage."""
-    data, starts = written(records, synced=False)
+    data, _ = written(records, synced=False)
     hurt = bytearray(data)
     hurt[: OVERHEAD // 2] = bytes(OVERHEAD // 2)
     found, damage, synced = read(bytes(hurt))

@@ -24,7 +24,7 @@ _MOST_UNSYNCED: Final = 1 << 20
 """Bytes that nobody waits for and that are synced all the same: they are kept until then, should the disk fail."""
 
 _TRIES: Final = 3
-"""Segments that a record is written to before it is given up."""
+"""How often a record is written, each time to another segment, before it is given up."""
 
 _T = TypeVar("_T")
 
@@ -122,14 +122,8 @@ class Commits:
         with self._writing:
             while place < len(items):
                 try:
-                    segment = self._segment_for(items[place], batches)
+                    batch = self._write_some(self._segment_for(items[place], batches), items, place)
                 except OSError as error:
-                    self._refuse(items[place:], error)
-                    break
-                try:
-                    batch = self._write_some(segment, items, place)
-                except OSError as error:
-                    self._fail(segment, error)
                     tries += 1
                     if tries == _TRIES:
                         self._refuse(items[place:], error)
@@ -163,7 +157,11 @@ class Commits:
             batch.items.append(item)
             batch.size += size
             item.segment = segment.number
-        self._disk.write(segment.descriptor, b"".join(frames), segment.written)
+        try:
+            self._disk.write(segment.descriptor, b"".join(frames), segment.written)
+        except OSError as error:
+            self._fail(segment, error)
+            raise
         segment.written += batch.size
         batch.end = segment.written
         return batch

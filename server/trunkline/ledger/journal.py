@@ -178,7 +178,7 @@ class Journal:
         """Give up the folder: removed where nothing is left in it, and left to whoever starts next otherwise. After
         `close`. Raises `OSError`."""
         if self._commits.segments or self._open:
-            await asyncio.to_thread(self._folders.release, self.folder)
+            self._folders.release(self.folder)
         else:
             await asyncio.to_thread(self._folders.remove, self.folder)
 

@@ -72,6 +72,8 @@ class Spares:
         self._spares: deque[Segment] = deque()
         self._wanted = 1
         self._number = 0
+        # Whether somebody waits for one to be made now.
+        self._asked = False
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="journal-spares", daemon=True)
@@ -93,7 +95,10 @@ class Spares:
     def take(self) -> Segment:
         """The next segment; waits for one that is being made. Raises `OSError` where none can be."""
         with self._changed:
-            self._changed.wait_for(lambda: self._spares or self.problem or self._closed)
+            if not self._spares:
+                self._asked = True
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._spares or not self._asked)
             if not self._spares:
                 raise OSError(self.problem or "the journal is closed")
             segment = self._spares.popleft()
@@ -119,35 +124,38 @@ class Spares:
             with self._changed:
                 self._changed.wait_for(self._is_due, None if not self.problem else _AGAIN)
                 if self._closed:
+                    self._asked = False
+                    self._changed.notify_all()
                     return
             try:
                 made = self._make()
-            except OSError as error:
-                self._fail(error.strerror or str(error))
+            except Exception as error:  # noqa: BLE001 - who waits for a segment would wait for ever
+                self._fail(getattr(error, "strerror", None) or str(error))
                 continue
             with self._changed:
                 if self.problem:
                     _log.warning("journal: there is room again in %s", self._folder)
                 self.problem = ""
+                self._asked = False
                 self._spares.append(made)
                 self._changed.notify_all()
 
     def _is_due(self) -> bool:
-        return self._closed or (not self.problem and len(self._spares) < self._wanted)
+        return self._closed or self._asked or (not self.problem and len(self._spares) < self._wanted)
 
     def _make(self) -> Segment:
         free = self._disk.free(self._folder)
         if free - self.size < self._keep_free:
             raise OSError(f"{free} bytes are free, and {self._keep_free} of them are to be kept")
-        number = self._number + 1
-        path = self._folder / f"{number:08}{SUFFIX}"
+        self._number += 1
+        path = self._folder / f"{self._number:08}{SUFFIX}"
         descriptor = self._disk.create(path, self.size, HEAD)
-        self._number = number
-        return Segment(path, number, descriptor, segment_seed(self._folder, path.name), self.size)
+        return Segment(path, self._number, descriptor, segment_seed(self._folder, path.name), self.size)
 
     def _fail(self, problem: str) -> None:
         with self._changed:
             if not self.problem:
                 _log.error("journal: no room for more in %s: %s", self._folder, problem)
             self.problem = problem
+            self._asked = False
             self._changed.notify_all()
