@@ -184,7 +184,7 @@ def test_memory_keeps_the_specification() -> None:
         def made(self) -> list[Limiter]:
             return [MemoryLimiter(self.clock, LONG)]
 
-    hold(InMemory, 150)
+    hold(InMemory, 80)
 
 
 def test_valkey_keeps_the_specification(valkey_server: ValkeyServer) -> None:

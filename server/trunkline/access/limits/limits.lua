@@ -4,6 +4,7 @@
 -- {namespace}:n:COUNTER  hash: bucket -> amount, and `used` (their sum), `oldest` and `newest` bucket
 -- {namespace}:h:COUNTER  sorted set: id of a running call, by when its lease ends
 -- {namespace}:r:ID       what an open call has booked; empty once it is settled
+-- {namespace}:generation
 --
 -- Times are in microseconds and amounts at most 2^53 - 1: whole numbers that a double holds exactly.
 
@@ -245,6 +246,13 @@ function verbs.forget()
         redis.call('DEL', space .. ':n:' .. name, space .. ':h:' .. name)
     end
     return true
+end
+
+-- What tells these counters from others that took their place; true for the one who asks first.
+function verbs.generation()
+    local key = space .. ':generation'
+    local first = redis.call('SET', key, asked.token, 'NX')
+    return {redis.call('GET', key), first and true or false}
 end
 
 return cmsgpack.pack(verbs[verb]())

@@ -35,6 +35,11 @@ class MemoryLimiter:
         self._open: dict[str, _Reservation] = {}
         self._new = 0
 
+    @property
+    def counters(self) -> int:
+        """How many counters are kept."""
+        return len(self._counters)
+
     async def reserve(self, id: str, claims: Sequence[Claim], lease: float) -> Granted | Refused:  # noqa: A002
         """See `Limiter`."""
         return self.reserve_now(id, claims, lease)

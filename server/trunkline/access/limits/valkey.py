@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Final, Literal
+from uuid import uuid4
 
 import msgspec
 
@@ -54,6 +55,10 @@ class _Book(_Asked, kw_only=True, omit_defaults=True):
     at: int | None = None
 
 
+class _Generation(_Asked, kw_only=True, omit_defaults=True):
+    token: str
+
+
 class _Reserved(msgspec.Struct, array_like=True):
     outcome: Literal["granted", "refused", "settled"]
     standings: list[tuple[int, int, int]]
@@ -64,6 +69,7 @@ _reserved: Final = msgspec.msgpack.Decoder(_Reserved).decode
 _settled: Final = msgspec.msgpack.Decoder(bool).decode
 _renewed: Final = msgspec.msgpack.Decoder(list[str]).decode
 _peeked: Final = msgspec.msgpack.Decoder(list[_Standing]).decode
+_generation: Final = msgspec.msgpack.Decoder(tuple[str, bool]).decode
 
 
 class ValkeyLimiter:
@@ -125,6 +131,12 @@ class ValkeyLimiter:
     async def forget(self, limits: Sequence[Limit]) -> None:
         """See `Limiter`."""
         await self._script.call("forget", _encode(_Limits(limits=limits, now=self._now())))
+
+    async def generation(self) -> tuple[str, bool]:
+        """What tells these counters from others, such as those of a server that was started anew and is empty; and
+        whether this is the first who asks, and so the one who may have to rebuild them.
+        """
+        return _generation(await self._script.call("generation", _encode(_Generation(token=uuid4().hex))))
 
     async def ping(self) -> None:
         """Return when Valkey answers. Raises `UnavailableError`."""
