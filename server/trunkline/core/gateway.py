@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from trunkline.call import Attempt, Call
 from trunkline.core.attempts import Attempts
 from trunkline.core.check import Limits, check, check_embed
 from trunkline.core.estimate import estimate_tokens
-from trunkline.core.plan import Candidate, Plan, Plans
+from trunkline.core.plan import Candidate, Leg, Plan, Plans
 from trunkline.core.plugin import Plugins, Prepared
 from trunkline.core.streaming import stream_answer
 from trunkline.core.target import Target
@@ -56,8 +57,7 @@ class Gateway:
     async def chat(self, request: ChatRequest, call: Call) -> ChatResponse:
         """Answer `request` in one message."""
         call.operation = "chat"
-        prepared = await self._prepare(request, call) if self._plugins.concern(request) else None
-        plan = await self._plan(prepared.request if prepared else request, call)
+        plan, prepared = await self._begin(request, call)
         with self._running:
             attempts = Attempts(plan, call)
             response = await attempts.ask(
@@ -79,8 +79,7 @@ class Gateway:
         another target goes on.
         """
         call.operation = "stream_chat"
-        prepared = await self._prepare(request, call) if self._plugins.concern(request) else None
-        plan = await self._plan(prepared.request if prepared else request, call)
+        plan, prepared = await self._begin(request, call)
         with self._running:
             attempts = Attempts(plan, call)
             async with aclosing(stream_answer(attempts, call)) as batches:
@@ -178,11 +177,25 @@ class Gateway:
         """Wait until no call is running."""
         await self._running.none.wait()
 
-    async def _prepare(self, request: ChatRequest, call: Call) -> Prepared:
-        call.model = request.model
-        check(request, self._limits)
+    async def _begin(self, request: ChatRequest, call: Call) -> tuple[Plan[ChatRequest], Prepared | None]:
+        """Where a conversation goes, and what plugins make of it, where any is at work."""
+        prepared: Prepared | None = None
+        if self._plugins.concern(request):
+            call.model = request.model
+            check(request, self._limits)
+            prepared = await self._prepare(request, call)
+            request = prepared.request
+        plan = await self._plan(request, call)
+        asked = plan.legs[0].candidates[0].request
+        if asked is not request and len(asked.plugins) > len(request.plugins):
+            # The name itself asks for more, as one with `:online` does.
+            prepared = await self._prepare(asked, call, prepared)
+            plan.legs = [_with_request(leg, asked, prepared.request) for leg in plan.legs]
+        return plan, prepared
+
+    async def _prepare(self, request: ChatRequest, call: Call, before: Prepared | None = None) -> Prepared:
         with self._running:
-            return await self._plugins.prepare(request, call)
+            return await self._plugins.prepare(request, call, before)
 
     async def _plan(self, request: ChatRequest, call: Call) -> Plan[ChatRequest]:
         call.model = request.model
@@ -192,6 +205,12 @@ class Gateway:
         call.routing_mode, call.rule = plan.mode, plan.rule
         call.report = partial(self._plans.report, plan, call)
         return plan
+
+
+def _with_request(leg: Leg[ChatRequest], asked: ChatRequest, request: ChatRequest) -> Leg[ChatRequest]:
+    """The leg with `request` in place of `asked`."""
+    candidates = [replace(one, request=request) if one.request is asked else one for one in leg.candidates]
+    return Leg(candidates, leg.policy)
 
 
 class _Running:

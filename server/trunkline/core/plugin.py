@@ -55,11 +55,12 @@ class Maker(Protocol):
 class Prepared:
     """A request as it is to be sent, and what becomes of its answer."""
 
-    __slots__ = ("_works", "request")
+    __slots__ = ("_works", "request", "works")
 
-    def __init__(self, request: ChatRequest, works: Sequence[Work] = ()) -> None:
+    def __init__(self, request: ChatRequest, works: Mapping[str, Work]) -> None:
         self.request = request
-        self._works = [work for work in reversed(works) if work.revises]
+        self.works = works
+        self._works = [work for work in list(works.values())[::-1] if work.revises]
 
     def answer(self, response: ChatResponse) -> ChatResponse:
         """The whole answer, by way of its events, so that it is what folding its stream gives."""
@@ -97,16 +98,18 @@ class Plugins:
         """Whether anything is to be done about a request."""
         return bool(self._on or request.plugins)
 
-    async def prepare(self, request: ChatRequest, call: Call) -> Prepared:
-        """Change a request as it asks for, and as the configuration says.
+    async def prepare(self, request: ChatRequest, call: Call, before: Prepared | None = None) -> Prepared:
+        """Change a request as it asks for, and as the configuration says. What was at work `before` is not again.
 
         Raises `GatewayError`, naming the field: for a plugin or an option that there is not, and where one fails.
         """
+        done = {} if before is None else before.works
+        asked = self._asked(request)
         # All options are read before anything is done, which may cost money.
-        works = [_configured(self._makers[name], options) for name, options in self._asked(request).items()]
-        for work in works:
+        works = {name: _configured(self._makers[name], asked[name]) for name in asked if name not in done}
+        for work in works.values():
             request = await work.prepare(request, call)
-        return Prepared(request, works)
+        return Prepared(request, {**done, **works})
 
     async def close(self) -> None:
         """Let go of what the plugins hold."""
