@@ -399,7 +399,11 @@ SENT: dict[str, Sent] = {
         _USER,
         temperature=1,
         user="u",
-        tools=[_function(description="Reads", parameters=_CITY)],
+        tools=[
+            _function(description="Reads", parameters=_CITY),
+            {"type": "function", "name": "Flat", "description": "Reads", "parameters": _CITY, "strict": False},
+            {"type": "custom", "name": "ApplyPatch", "description": "Patches", "format": {"type": "text"}},
+        ],
         tool_choice="auto",
         **_USAGE,
     ),

@@ -141,3 +141,20 @@ async def test_cursors_agent_gets_its_answer_as_chat(gateway: Running) -> None:
     assert calls[1]["custom"]["name"] == "ApplyPatch"
     assert wrong.status_code == 400
     assert wrong.json()["error"]["param"] == "input[0].role"
+
+
+async def test_cursor_asks_with_tools_of_both_forms(gateway: Running) -> None:
+    """Those in the flat form of Responses are called in the words of chat, like the others, and can be forced."""
+    body = {**SENT["Cursor, ask"].body, "stream": False}
+    async with httpx.AsyncClient(base_url=gateway.url) as http:
+        called = await http.post("/v1/chat/completions", json={**body, "model": "fake/tools-parallel"})
+        forced = {"type": "function", "name": "Flat"}
+        chosen = await http.post("/v1/chat/completions", json={**body, "model": "fake/tool", "tool_choice": forced})
+    calls = called.json()["choices"][0]["message"]["tool_calls"]
+
+    assert [(call["type"], call[call["type"]]["name"]) for call in calls] == [
+        ("function", "weather"),
+        ("function", "Flat"),
+        ("custom", "ApplyPatch"),
+    ]
+    assert [call["function"]["name"] for call in chosen.json()["choices"][0]["message"]["tool_calls"]] == ["Flat"]

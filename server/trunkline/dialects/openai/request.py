@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from trunkline.call import Loss
+from trunkline.dialects.custom import CUSTOM, RESPONSES
 from trunkline.dialects.foreign import citation_losses, foreign_losses
 from trunkline.dialects.openai.content import DIALECT, encode_cache, name_of, take_cache
 from trunkline.dialects.openai.effort import WRITTEN, decode_effort, drop_other_forms, encode_effort
@@ -109,11 +110,15 @@ def _decode_tool(wire: Object, tool: Tool) -> None:
     kind = wire.fields.get("type")
     if kind != "function" and not (kind is None and "function" in wire.fields):  # Mistral's own client leaves it out
         wire.check_str("type")
-        tool.native.dialect = DIALECT
+        flat = kind == CUSTOM and CUSTOM not in wire.fields and "name" in wire.fields
+        tool.native.dialect = RESPONSES if flat else DIALECT
         tool.native.json = text_of(wire.fields)
         return
     wire.take("type")
     inner = wire.take_object("function")
+    if inner is None and "name" in wire.fields:
+        # Cursor mixes tools in the flat form of Responses with those of chat.
+        inner = wire
     if inner is None:
         raise invalid_request(f"`{wire.at('function')}` is required.", wire.at("function"))
     function = tool.function
@@ -141,7 +146,7 @@ def _decode_tool_choice(wire: Object, request: ChatRequest) -> None:
         request.tool_choice.mode = _MODES[choice]
     elif isinstance(choice, dict) and choice.get("type", "function") == "function":
         named = wire.take_object("tool_choice")
-        function = named.take_object("function") if named is not None else None
+        function = named.take_object("function") if named is not None and "name" not in named.fields else named
         if named is None or function is None:
             raise invalid_request("`tool_choice.function` is required.", "tool_choice.function")
         named.take("type")
