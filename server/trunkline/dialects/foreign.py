@@ -44,8 +44,8 @@ def foreign_losses(
 
 def citation_losses(turns: Iterable[Turn], losses: list[Loss]) -> None:
     """Add to `losses` what earlier answers rest on, for a dialect that has no place for it in a request."""
-    for index, (_, role, parts, _, _) in enumerate(turns):
-        if role == content_pb2.ROLE_ASSISTANT and any(part.citations for part in parts):
+    for index, (_, role, parts, _, text) in enumerate(turns):
+        if not text and role == content_pb2.ROLE_ASSISTANT and any(part.citations for part in parts):
             losses.append(Loss(f"messages[{index}].annotations"))
 
 

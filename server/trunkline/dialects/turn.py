@@ -13,8 +13,8 @@ Kind: TypeAlias = Literal["text", "media", "tool_call", "tool_result", "reasonin
 
 
 Turn: TypeAlias = tuple[Message, Role.ValueType, Sequence[Part], Sequence[Kind], str]
-"""A message, its role, its parts, their kinds, and the text that is all there is of it beside its role, as `bare_text`
-tells it; empty where there is more."""
+"""A message, its role, its parts, their kinds, and the text that is all there is of it beside its role; empty where
+there is more. The text may have log probabilities, of which most dialects write none into a request."""
 
 _TEXT: tuple[Kind, ...] = ("text",)
 
@@ -26,10 +26,10 @@ def turns_of(request: ChatRequest) -> list[Turn]:
     for message in request.messages[:]:
         parts = message.parts
         if len(parts) == 1:
-            # As `bare_text`, which would look at the part once more.
             part = parts[0]
             text = part.text
-            if text and not (part.extras or part.HasField("cache") or message.extras or message.name):
+            marked = not text or part.extras or part.citations or part.HasField("cache")
+            if not (marked or message.extras or message.name):
                 turns.append((message, message.role, (part,), _TEXT, text))
             else:
                 turns.append((message, message.role, (part,), (part.WhichOneof("kind"),), ""))

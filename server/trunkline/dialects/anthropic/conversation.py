@@ -139,7 +139,7 @@ class Conversation:
             name = "assistant"
             if self._waiting:
                 self._place()
-        if text and not text.isspace() and not parts[0].citations:
+        if text and not text.isspace():
             self._append(name, [], [{"type": "text", "text": text}])
             self._server_tool_last = False
             return

@@ -138,7 +138,7 @@ class Conversation:
             name = "assistant"
             if self._waiting:
                 self._place()
-        if text and not text.isspace() and not parts[0].citations:
+        if text and not text.isspace():
             self._append(name, [], [{"text": text}])
             return
         results, blocks = self._blocks(parts, kinds, f"messages[{number}]")

@@ -61,11 +61,13 @@ def decode_plain_content(fields: dict[str, Json], into: tuple[Any, Calls]) -> bo
         return False
     message = messages.add()
     parts = message.parts
+    if len(items) == 1 and type(items[0]) is dict and decode_plain_text(items[0], parts):
+        message.role = role
+        return True
     made: list[ToolCall] = []
     answered: list[ToolResult] = []
     for item in items:
-        part = parts.add()
-        if not _decode_plain_part(item, part, made, answered):
+        if not _decode_plain_part(item, parts.add(), made, answered):
             del messages[-1]
             return False
     message.role = content_pb2.ROLE_TOOL if answered else role
@@ -104,7 +106,7 @@ def decode_content(wire: Object, message: Message, position: int, calls: Calls) 
     message.role = _ROLES[role]
     parts = message.parts
     carried = False
-    for item in take_parts(wire, _decode_plain_text, parts):
+    for item in take_parts(wire, decode_plain_text, parts):
         fields = item.fields
         camel(fields)
         if not fields:
@@ -134,7 +136,7 @@ def decode_content(wire: Object, message: Message, position: int, calls: Calls) 
         wire.keep(message.extras, DIALECT)
 
 
-def _decode_plain_text(fields: dict[str, Json], parts: Any) -> bool:
+def decode_plain_text(fields: dict[str, Json], parts: Any) -> bool:
     """Read a part that is a text and no more into `parts`, a repeated field. Tells whether this was one."""
     text = fields.get("text")
     if type(text) is not str or len(fields) != 1:
@@ -259,7 +261,7 @@ def encode_contents(turns: Iterable[Turn], to: Writing) -> tuple[list[Json], lis
         parts: list[Json] = []
         for place, part in enumerate(said):
             _encode_part(part, kinds[place], parts, moved, names, to, path, place)
-        results = role == content_pb2.ROLE_TOOL and all(kind == "tool_result" for kind in kinds)
+        results = role == content_pb2.ROLE_TOOL and kinds.count("tool_result") == len(kinds)
         if not (results and answering) and beside:
             contents[-1]["parts"].extend(beside)
             beside = []

@@ -11,6 +11,7 @@ from trunkline.dialects.gemini.content import (
     Calls,
     decode_content,
     decode_plain_content,
+    decode_plain_text,
     encode_contents,
     take_parts,
 )
@@ -65,7 +66,7 @@ def _decode_system(wire: Object, request: ChatRequest) -> None:
     # Google reads no role here, whatever its clients write.
     system.take("role")
     message = request.messages.add(role=content_pb2.ROLE_SYSTEM)
-    for item in take_parts(system):
+    for item in take_parts(system, decode_plain_text, message.parts):
         part = message.parts.add()
         part.text = item.need_str("text")
         item.keep(part.extras, DIALECT)

@@ -8,6 +8,7 @@ from typing import Final
 from trunkline.dialects.anthropic.objects import object_text
 from trunkline.dialects.gemini.media import decode_file, decode_inline, encode_media
 from trunkline.dialects.gemini.names import camel
+from trunkline.dialects.turn import bare_text
 from trunkline.dialects.wire import Json, Object, text_of
 from trunkline.errors import unsupported
 from trunkline.v1.content_pb2 import Part, ToolResult
@@ -67,9 +68,13 @@ def _decode_media(wire: Object, part: Part) -> None:
 
 def encode_result(result: ToolResult, name: str, *, media: bool, path: str) -> tuple[dict[str, Json], list[Json]]:
     """A `functionResponse`, but for its id, and the parts to stand beside it: media, where it may not hold `media`."""
+    parts = result.parts[:]
+    text = bare_text(parts)
+    if text:
+        return {"name": name, "response": _response([text], failed=result.failed)}, []
     texts: list[str] = []
     holds: list[Json] = []
-    for part in result.parts[:]:
+    for part in parts:
         match part.WhichOneof("kind"):
             case "text":
                 texts.append(part.text)

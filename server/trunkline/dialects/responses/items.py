@@ -38,7 +38,7 @@ def encode_messages(turns: Sequence[Turn], to: Writing, begin: int = 0) -> list[
         if not text and message.name:
             to.lose(f"messages[{number}].name")
         if role == content_pb2.ROLE_ASSISTANT:
-            if text and not parts[0].citations and not parts[0].logprobs:
+            if text and not parts[0].logprobs:
                 items.append({"role": "assistant", "content": text})
             else:
                 _encode_assistant(turn, items, to, f"messages[{number}]")
