@@ -114,6 +114,10 @@ def test_every_single_setting_can_be_given_from_outside(
         "tracing.endpoint": "http://127.0.0.1:4318",
         "tracing.sample_ratio": "0.5",
         "tracing.service_name": "edge",
+        "plugins.search.kind": "brave",
+        "plugins.search.base_url": "http://127.0.0.1:4319",
+        "routing.mid_stream": "restart",
+        "routing.hedge.share": "0.5",
         "discover": "true",
     }
     given_ = {setting: values.get(setting.name, str(pem) if "tls" in setting.name else "17") for setting in SETTINGS}
@@ -192,7 +196,7 @@ def test_everything_at_once(problems: Problems) -> None:
         {"TRUNKLINE_LOG_LEVEL": "warn"},
         {"--grpc-address": "nowhere"},
     )
-    name_rule = "a provider's name must not be empty or hold `/`, `:`, spaces or non-ASCII"
+    name_rule = "a provider's name must not be empty or hold `/`, `:`, `#`, spaces or non-ASCII"
     target_rule = "must be `provider/model` with a provider that is configured"
     assert found == [
         "trunkline.yaml:3: `http.adress`: is not a setting; did you mean `address`?",

@@ -197,6 +197,8 @@ def _word(annotation: Any) -> str:
     }
     if get_origin(bare(annotation)) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(bare(annotation)))
+    if get_origin(bare(annotation)) is dict:
+        return "mappings"
     return words.get(bare(annotation), "path of a file")
 
 

@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from trunkline.config.address import Address
 from trunkline.config.catalog import CatalogModelConfig
 from trunkline.config.check import cross_check
+from trunkline.config.plugins import PluginsConfig
 from trunkline.config.routing import ModelConfig, RoutingConfig
 from trunkline.config.section import Section
 from trunkline.config.values import (
@@ -279,6 +280,9 @@ class Config(Section):
         "use it, so it then listens on loopback addresses only.",
     )
     routing: RoutingConfig = Field(default=RoutingConfig(), description="How calls find their targets.")
+    plugins: PluginsConfig = Field(
+        default=PluginsConfig(), description="What the gateway itself does to requests and to answers."
+    )
     limits: LimitsConfig = Field(default=LimitsConfig(), description="The most that one request may hold.")
     media: MediaConfig = Field(
         default=MediaConfig(),

@@ -119,7 +119,7 @@ class Plugins:
     def check(self) -> None:
         """Raise `GatewayError` where an option is wrong that the configuration gives."""
         for name, options in self._defaults.items():
-            _configured(self._makers[name], Object(dict(options), key=f"plugins.default.{name}.options"))
+            _configured(self._makers[name], Object(dict(options), key=f"plugins.options.{name}"))
 
     def _asked(self, request: ChatRequest) -> dict[str, Object]:
         """The plugins at work, in the order of the house, and their options. One that is named twice is one, whose
