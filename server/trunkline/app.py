@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from google.protobuf.descriptor import ServiceDescriptor
-
 from trunkline.access.keys import Keys
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.configured import overrides
@@ -37,23 +35,16 @@ from trunkline.routing.listing import Listing
 from trunkline.routing.names import Names
 from trunkline.routing.router import Router
 from trunkline.rpc.server import RpcServer
+from trunkline.services import SERVICES
 from trunkline.store.database import Database, default_url, opened
 from trunkline.store.seal import Seal
 from trunkline.store.stores import Stores
-from trunkline.v1 import chat_pb2, embeddings_pb2, models_pb2
 from trunkline.web.server import MetricsServer, WebServer
 
 _SWEEP: Final = 60.0
 """Seconds between two looks at what need no longer be kept."""
 
 _log = logging.getLogger("trunkline")
-
-SERVICES: Final[tuple[ServiceDescriptor, ...]] = (
-    chat_pb2.DESCRIPTOR.services_by_name["ChatService"],
-    embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"],
-    models_pb2.DESCRIPTOR.services_by_name["ModelService"],
-)
-"""The services that the native HTTP surface serves."""
 
 
 @dataclass(frozen=True, slots=True)

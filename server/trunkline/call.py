@@ -63,10 +63,12 @@ class Attempt:
 
     @property
     def outcome(self) -> str:
-        """`ok`, the error's reason in lower case, or `abandoned` where it was left before its end."""
+        """`ok`, the error's reason in lower case, `abandoned` where it was left before its end, or `running`."""
         if self.error is not None:
             return self.error.name.lower()
-        return "ok" if self.whole else "abandoned"
+        if self.whole:
+            return "ok"
+        return "running" if self.ended is None else "abandoned"
 
 
 @dataclass(slots=True)

@@ -20,7 +20,8 @@ from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
 from trunkline.web.native.encode import result_line, to_json
 from trunkline.web.native.rules import rules_of
 from trunkline.web.native.template import parse
-from trunkline.web.openapi.build import SERVICES, build
+from trunkline.services import SERVICES
+from trunkline.web.openapi.build import build
 from trunkline.web.openapi.comments import comments_of, compile_protos
 from trunkline.web.openapi.document import document
 from trunkline.web.openapi.operations import path_of

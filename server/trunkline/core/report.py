@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trunkline.call import Attempt, Call
@@ -33,21 +34,22 @@ def report_of(plan: Plan[Any], call: Call) -> RouteReport:
     for exclusion in plan.exclusions:
         target = exclusion.target
         report.exclusions.add(provider=target.provider.name, model=target.model, reason=exclusion.reason)
-    for attempt in call.attempts:
-        _add_attempt(report, attempt)
+    add_attempts(report, call.attempts)
     return report
 
 
-def _add_attempt(report: RouteReport, attempt: Attempt) -> None:
-    said = report.attempts.add(
-        provider=attempt.provider,
-        model=attempt.model,
-        key=attempt.key,
-        outcome=attempt.outcome,
-        status=attempt.status or 0,
-        upstream_id=attempt.upstream_id,
-    )
-    if attempt.first_event is not None:
-        said.first_event_ms = round((attempt.first_event - attempt.started) * 1000)
-    if attempt.ended is not None:
-        said.duration_ms = round((attempt.ended - attempt.started) * 1000)
+def add_attempts(report: RouteReport, attempts: Sequence[Attempt]) -> None:
+    """Tell what was tried."""
+    for attempt in attempts:
+        said = report.attempts.add(
+            provider=attempt.provider,
+            model=attempt.model,
+            key=attempt.key,
+            outcome=attempt.outcome,
+            status=attempt.status or 0,
+            upstream_id=attempt.upstream_id,
+        )
+        if attempt.first_event is not None:
+            said.first_event_ms = round((attempt.first_event - attempt.started) * 1000)
+        if attempt.ended is not None:
+            said.duration_ms = round((attempt.ended - attempt.started) * 1000)

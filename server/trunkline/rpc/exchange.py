@@ -13,8 +13,10 @@ import grpc
 from trunkline.call import Call, Loss, LossKind
 from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
+from trunkline.core.report import add_attempts
 from trunkline.errors import GatewayError, internal
 from trunkline.rpc.status import to_trailers
+from trunkline.v1.routes_pb2 import RouteReport
 
 _LOG: Final = logging.getLogger("trunkline")
 
@@ -116,12 +118,31 @@ class Exchange:
         self._exchanges.close(self.call)
 
 
-def _trailers(call: Call, room: int) -> tuple[tuple[str, str], ...]:
+def _trailers(call: Call, room: int) -> tuple[tuple[str, str | bytes], ...]:
     if not call.attempts:
         return (("x-request-id", call.id),)
-    known = (("x-request-id", call.id), ("x-trunkline-provider", _visible(call.provider)))
+    known: tuple[tuple[str, str | bytes], ...] = (
+        ("x-request-id", call.id),
+        ("x-trunkline-provider", _visible(call.provider)),
+    )
+    report = _report(call, room // 2)
+    if report is not None:
+        room -= 2 * len(report)
+        known = (*known, ("trunkline-route-bin", report))
     losses = call.losses
     return (*known, *_losses(losses, room)) if losses else known
+
+
+def _report(call: Call, room: int) -> bytes | None:
+    """What was tried, and where more than one target was, also who might have been; None where there is no room."""
+    if call.report is not None and len(call.attempts) > 1:
+        whole = call.report().SerializeToString()
+        if len(whole) <= room:
+            return whole
+    brief = RouteReport(mode=call.routing_mode, rule=call.rule)
+    add_attempts(brief, call.attempts)
+    told = brief.SerializeToString()
+    return told if len(told) <= room else None
 
 
 def _losses(losses: Sequence[Loss], room: int) -> Iterator[tuple[str, str]]:

@@ -18,15 +18,12 @@ from trunkline.rpc.exchange import Exchanges
 from trunkline.rpc.health import HealthService
 from trunkline.rpc.listen import check_address, refused
 from trunkline.rpc.models import ModelService
+from trunkline.rpc.routes import RouteService
 from trunkline.rpc.tls import server_credentials
-from trunkline.v1 import chat_pb2, chat_pb2_grpc, embeddings_pb2, embeddings_pb2_grpc, models_pb2, models_pb2_grpc
+from trunkline.services import SERVICES
+from trunkline.v1 import chat_pb2_grpc, embeddings_pb2_grpc, models_pb2_grpc, routes_pb2_grpc
 
-SERVICES: Final = (
-    chat_pb2.DESCRIPTOR.services_by_name["ChatService"].full_name,
-    embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].full_name,
-    models_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
-)
-"""The gateway's own services."""
+_NAMES: Final = tuple(service.full_name for service in SERVICES)
 
 _HEALTH: Final = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
@@ -43,7 +40,7 @@ class RpcServer:
     def __init__(self, entry: Entry, config: GrpcConfig) -> None:
         self._config = config
         self._exchanges = Exchanges(entry)
-        self._health = HealthService(SERVICES)
+        self._health = HealthService(_NAMES)
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
@@ -55,8 +52,9 @@ class RpcServer:
         chat_pb2_grpc.add_ChatServiceServicer_to_server(ChatService(self._exchanges), server)
         embeddings_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(self._exchanges), server)
         models_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._exchanges), server)
+        routes_pb2_grpc.add_RouteServiceServicer_to_server(RouteService(self._exchanges), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection((*SERVICES, _HEALTH, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection((*_NAMES, _HEALTH, reflection.SERVICE_NAME), server)
         try:
             if credentials is None:
                 port = server.add_insecure_port(str(config.address))

@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Final
 
 from aiohttp import web
 
@@ -15,6 +16,9 @@ from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
 from trunkline.dialects.wire import Json, dumps
 from trunkline.errors import GatewayError, internal
+
+_LONGEST: Final = 4096
+"""The most characters of one header."""
 
 _log = logging.getLogger("trunkline")
 
@@ -97,16 +101,28 @@ class Exchange:
 
 
 def call_headers(call: Call) -> dict[str, str]:
-    """The headers that tell of a call: its id, who answered, and what the target could not take."""
+    """The headers that tell of a call: its id, who was asked and answered, and what the target could not take."""
     headers = {"x-request-id": call.id}
-    if call.attempts:
-        headers["x-trunkline-provider"] = call.provider
+    if call.routing_mode:
+        headers["x-trunkline-routing-mode"] = call.routing_mode
+    if call.rule:
+        headers["x-trunkline-rule"] = _text(call.rule)
+    if call.warnings:
+        headers["x-trunkline-warning"] = _text("; ".join(call.warnings))
+    last = call.last
+    if last is not None:
+        headers["x-trunkline-provider"] = last.provider
+        headers["x-trunkline-attempts"] = ", ".join(
+            [_text(f"{one.provider}/{one.model}={one.outcome}") for one in call.attempts]
+        )[:_LONGEST]
+        if last.upstream_id:
+            headers["x-trunkline-upstream-id"] = _text(last.upstream_id)
         losses = call.losses
         if losses:
             for kind in LossKind:
                 names = ", ".join(_token(loss.field) for loss in losses if loss.kind is kind)
                 if names:
-                    headers[f"x-trunkline-{kind.value}"] = names[:4096]
+                    headers[f"x-trunkline-{kind.value}"] = names[:_LONGEST]
     return headers
 
 
@@ -114,6 +130,13 @@ def json_response(body: bytes, headers: dict[str, str], status: int = 200) -> we
     """An answer in JSON."""
     headers["content-type"] = "application/json"
     return web.Response(body=body, status=status, headers=headers)
+
+
+def _text(text: str) -> str:
+    """A text as it may stand in a header."""
+    if text.isascii() and text.isprintable():
+        return text[:_LONGEST]
+    return "".join(char if " " <= char <= "~" else "?" for char in text[:_LONGEST])
 
 
 def _token(name: str) -> str:

@@ -29,7 +29,7 @@ from trunkline.v1 import content_pb2, errors_pb2
 from trunkline.v1.chat_pb2 import FINISH_REASON_STOP, ChatEvent, ChatRequest, ChatResponse
 from trunkline.v1.models_pb2 import Model
 from trunkline.web.native.routes import routes
-from trunkline.web.openapi.build import SERVICES
+from trunkline.services import SERVICES
 from trunkline.web.openapi.comments import compile_protos
 
 

@@ -22,7 +22,7 @@ from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
 from trunkline.v1.content_pb2 import ROLE_USER
 from trunkline.v1.errors_pb2 import ErrorReason
 from trunkline.web.native.rules import rules_of
-from trunkline.web.openapi.build import SERVICES
+from trunkline.services import SERVICES
 
 HELLO = {"model": "a", "messages": [{"role": "ROLE_USER", "parts": [{"text": "hello"}]}]}
 CHAT = "/trunkline/v1/chat"

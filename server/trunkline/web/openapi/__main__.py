@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from trunkline.web.openapi.build import SERVICES, build
+from trunkline.services import SERVICES
+from trunkline.web.openapi.build import build
 from trunkline.web.openapi.comments import comments_of, compile_protos
 
 

@@ -11,16 +11,9 @@ from typing import Any, Final
 import yaml
 from google.protobuf.descriptor import ServiceDescriptor
 
-from trunkline.v1 import chat_pb2, embeddings_pb2, models_pb2
 from trunkline.web.native.rules import rules_of
 from trunkline.web.openapi.operations import paths_of
 from trunkline.web.openapi.schemas import Schemas
-
-SERVICES: Final[Sequence[ServiceDescriptor]] = (
-    chat_pb2.DESCRIPTOR.services_by_name["ChatService"],
-    embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"],
-    models_pb2.DESCRIPTOR.services_by_name["ModelService"],
-)
 
 _ALIASED: Final = "/v1/"
 _ALIAS: Final = "/api/v1/"

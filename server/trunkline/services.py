@@ -1,0 +1,17 @@
+"""The services of the contract that the gateway serves, over gRPC and over HTTP alike."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from trunkline.v1 import chat_pb2, embeddings_pb2, models_pb2, routes_pb2
+
+SERVICES: Final[tuple[ServiceDescriptor, ...]] = (
+    chat_pb2.DESCRIPTOR.services_by_name["ChatService"],
+    embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"],
+    models_pb2.DESCRIPTOR.services_by_name["ModelService"],
+    routes_pb2.DESCRIPTOR.services_by_name["RouteService"],
+)
+"""Every service."""
