@@ -17,6 +17,7 @@ from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
 from trunkline.web.body import read_object
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, json_response
+from trunkline.web.extensions import take_extensions
 from trunkline.web.stream import send_stream
 
 _PATHS: Final = ("/v1/messages", "/messages", "/v1/v1/messages", "/api/v1/messages", "/anthropic/v1/messages")
@@ -60,7 +61,9 @@ class AnthropicSurface:
     async def _messages(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         wire = await self._read(http)
         streamed = anthropic.take_stream(wire)
+        asked = take_extensions(wire)
         request = anthropic.decode_request(wire)
+        request.MergeFrom(asked)
         if streamed:
             writer = _Frames(anthropic.StreamEncoder(lambda: estimate_tokens(request)), call)
             out = EventStream(http, {"request-id": call.id}, self._keep_alive, _PING)
@@ -69,7 +72,9 @@ class AnthropicSurface:
         return json_response(dumps(anthropic.encode_response(response)), self._exchange.headers(call))
 
     async def _count(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        request: ChatRequest = anthropic.decode_request(await self._read(http))
+        wire = await self._read(http)
+        take_extensions(wire)
+        request: ChatRequest = anthropic.decode_request(wire)
         counted = await gateway.count_tokens(request, call)
         headers = self._exchange.headers(call)
         if counted.estimated:

@@ -18,6 +18,7 @@ from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
 from trunkline.web.body import read_object
 from trunkline.web.events import EventStream, frames
 from trunkline.web.exchange import Exchange, call_headers, json_response
+from trunkline.web.extensions import take_extensions
 from trunkline.web.stream import send_stream
 
 BASES: Final = ("/v1", "/api/v1")
@@ -50,7 +51,9 @@ class OpenAISurface:
         options = take_stream(wire)
         # Cursor's agent asks here in the words of Responses, and reads the answer as Chat Completions.
         told = responses if "input" in wire.fields and "messages" not in wire.fields else openai
+        asked = take_extensions(wire)
         request = told.decode_request(wire)
+        request.MergeFrom(asked)
         if options.stream:
             return await self._stream(http, request, call, gateway, include_usage=options.include_usage)
         response = await gateway.chat(request, call)

@@ -15,6 +15,7 @@ from trunkline.store.responses import ResponseStore, Stored
 from trunkline.store.stores import Said, Stores
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatRequest
+from trunkline.web.extensions import take_extensions
 
 _PREFIXES: Final = {
     "message": "msg_",
@@ -98,7 +99,9 @@ async def begin(body: dict[str, Json], owner: str, stores: Stores) -> Turn:
     }
     if conversation_id is not None:
         own["conversation"] = {"id": conversation_id}
+    asked = take_extensions(wire)
     request = responses.decode_request(wire)
+    request.MergeFrom(asked)
     response_id = f"resp_{secrets.token_hex(24)}"
     return Turn(
         response_id,
