@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -42,6 +43,15 @@ async def limiter(valkey_server: ValkeyServer, namespace: str) -> AsyncIterator[
     made = ValkeyLimiter(valkey_server.url, namespace=namespace, timeout=20)
     yield made
     await made.close()
+
+
+async def heard_again(limiter: ValkeyLimiter) -> None:
+    """Return when it answers."""
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(UnavailableError):
+                await limiter.peek([MONEY])
+                return
 
 
 async def test_a_script_that_the_server_forgot_is_loaded_again(limiter: ValkeyLimiter, client: Valkey) -> None:
@@ -92,7 +102,7 @@ async def test_every_key_ends(limiter: ValkeyLimiter, client: Valkey, namespace:
     """Whatever was asked, each key has an end: only totals are for ever, and the mark of the generation."""
     windows = [rolling(60), rolling(30 * 86_400), CALENDAR_DAY, CALENDAR_MONTH, TOTAL]
     limits = [CALLS, *[Limit("k", Unit.MONEY, 1_000, window) for window in windows]]
-    await limiter.generation()
+    await limiter.meet()
     for name in ("open", "settled"):
         await limiter.reserve(name, [Claim(limit, 1) for limit in limits], 60)
     await limiter.settle("settled", {Unit.MONEY: 2})
@@ -110,9 +120,24 @@ async def test_every_key_ends(limiter: ValkeyLimiter, client: Valkey, namespace:
 
 async def test_the_first_who_asks_is_told_so(limiter: ValkeyLimiter) -> None:
     """So that one alone rebuilds what an empty server lacks."""
-    told = await asyncio.gather(*[limiter.generation() for _ in range(5)])
+    told = await asyncio.gather(*[limiter.meet() for _ in range(5)])
     assert [first for _, first in told] == [True, False, False, False, False]
     assert len({generation for generation, _ in told}) == 1
+
+
+async def test_an_empty_server_is_not_taken_for_a_full_one(
+    limiter: ValkeyLimiter, client: Valkey, namespace: str
+) -> None:
+    """Who has met the counters is told when they are gone."""
+    limiter.generation, _ = await limiter.meet()
+    await limiter.reserve("a", [Claim(MONEY, 1_000)], 60)
+    async for key in client.scan_iter(f"{{{namespace}}}*", count=10_000):
+        await client.delete(key)
+    with pytest.raises(UnavailableError, match="lost its counters"):
+        await limiter.reserve("b", [Claim(MONEY, 1)], 60)
+    limiter.generation, first = await limiter.meet()
+    assert first
+    assert isinstance(await limiter.reserve("b", [Claim(MONEY, 1)], 60), Granted)
 
 
 async def test_a_server_that_answers_nothing_is_unavailable(own_valkey_server: ValkeyServer, namespace: str) -> None:
@@ -123,12 +148,7 @@ async def test_a_server_that_answers_nothing_is_unavailable(own_valkey_server: V
     answers = await asyncio.gather(*[limiter.peek([MONEY]) for _ in range(300)], return_exceptions=True)
     assert all(isinstance(answer, UnavailableError) for answer in answers)
     own_valkey_server.go_on()
-    while True:
-        try:
-            await limiter.peek([MONEY])
-        except UnavailableError:
-            continue
-        break
+    await heard_again(limiter)
     own_valkey_server.kill()
     with pytest.raises(UnavailableError):
         await limiter.peek([MONEY])

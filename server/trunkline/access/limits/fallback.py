@@ -163,7 +163,7 @@ class FallbackLimiter:
 
     async def _asked(self, ask: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
         if self._outage is not None:
-            raise UnavailableError("Valkey does not answer")
+            raise UnavailableError("Valkey is away")
         try:
             return await ask()
         except UnavailableError as error:
@@ -183,7 +183,7 @@ class FallbackLimiter:
         if answer is None:
             raise GatewayError(
                 errors_pb2.ERROR_REASON_UNAVAILABLE,
-                "The gateway's limits cannot be checked, since Valkey does not answer. Try again in a moment.",
+                "The gateway's limits cannot be checked, since Valkey is away. Try again in a moment.",
                 retry_after=timedelta(seconds=_LONGEST_PAUSE),
             )
         return answer
@@ -218,7 +218,7 @@ class FallbackLimiter:
                 "refuse": "calls are refused",
                 "local": f"each of {self._replicas} replicas lets in its share of each limit",
             }
-            _log.error("Valkey does not answer (%s). Until it does, %s.", error, done[self._policy])
+            _log.error("Valkey is away (%s). Until it is back, %s.", error, done[self._policy])
             self._outage = _Outage(MemoryLimiter(self._clock))
             self._spawn(self._recover(self._outage))
         return self._outage
@@ -238,7 +238,7 @@ class FallbackLimiter:
             break
         self._outage = None
         _log.warning(
-            "Valkey answers again, after %.1f s. It has been told what was used meanwhile.",
+            "Valkey is back, after %.1f s. It has been told what was used meanwhile.",
             time.monotonic() - outage.began,
         )
         try:
@@ -249,7 +249,8 @@ class FallbackLimiter:
 
     async def _meet(self) -> None:
         """Find out whether Valkey has what it had, and tell it what it has not."""
-        generation, first = await self._shared.generation()
+        generation, first = await self._shared.meet()
+        self._shared.generation = generation
         emptied = self._generation not in (None, generation)
         if emptied:
             _log.error("Valkey has lost its counters.")

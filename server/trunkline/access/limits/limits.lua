@@ -249,10 +249,13 @@ function verbs.forget()
 end
 
 -- What tells these counters from others that took their place; true for the one who asks first.
-function verbs.generation()
+function verbs.meet()
     local key = space .. ':generation'
     local first = redis.call('SET', key, asked.token, 'NX')
     return {redis.call('GET', key), first and true or false}
 end
 
+if asked.generation and asked.generation ~= redis.call('GET', space .. ':generation') then
+    return redis.error_reply('EMPTIED It has lost its counters')
+end
 return cmsgpack.pack(verbs[verb]())

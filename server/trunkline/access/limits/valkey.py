@@ -23,6 +23,7 @@ class _Asked(msgspec.Struct, omit_defaults=True):
     """What the script is asked. `now` is in place of the server's time, in tests."""
 
     now: int | None = None
+    generation: str | None = None
 
 
 class _Reserve(_Asked, kw_only=True, omit_defaults=True):
@@ -55,7 +56,7 @@ class _Book(_Asked, kw_only=True, omit_defaults=True):
     at: int | None = None
 
 
-class _Generation(_Asked, kw_only=True, omit_defaults=True):
+class _Meet(_Asked, kw_only=True, omit_defaults=True):
     token: str
 
 
@@ -69,7 +70,7 @@ _reserved: Final = msgspec.msgpack.Decoder(_Reserved).decode
 _settled: Final = msgspec.msgpack.Decoder(bool).decode
 _renewed: Final = msgspec.msgpack.Decoder(list[str]).decode
 _peeked: Final = msgspec.msgpack.Decoder(list[_Standing]).decode
-_generation: Final = msgspec.msgpack.Decoder(tuple[str, bool]).decode
+_met: Final = msgspec.msgpack.Decoder(tuple[str, bool]).decode
 
 
 class ValkeyLimiter:
@@ -77,7 +78,8 @@ class ValkeyLimiter:
 
     All keys begin with `{namespace}`, so that they are on one node, on which each step is one run of a script. The
     time is the server's: clocks of replicas do not matter, but the server's must not be set back. `clock` replaces it
-    in tests.
+    in tests. Where `generation` is set, counters of another one are `UnavailableError`: a server that was started anew
+    and is empty is not taken for one on which nothing is used.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class ValkeyLimiter:
         self._script = Script(url, _SOURCE, f"{{{namespace}}}", timeout)
         self._retention = round(retention * 1000)
         self._clock = clock
+        self.generation: str | None = None
 
     async def reserve(self, id: str, claims: Sequence[Claim], lease: float) -> Granted | Refused:  # noqa: A002
         """See `Limiter`. Raises `ValueError` too where the call has been settled."""
@@ -109,16 +112,30 @@ class ValkeyLimiter:
 
     async def settle(self, id: str, actual: Mapping[Unit, int]) -> bool:  # noqa: A002
         """See `Limiter`."""
-        return _settled(await self._script.call("settle", _encode(_Settle(id=id, actual=actual, now=self._now()))))
+        return _settled(
+            await self._script.call(
+                "settle", _encode(_Settle(id=id, actual=actual, now=self._now(), generation=self.generation))
+            )
+        )
 
     async def renew(self, ids: Iterable[str], lease: float) -> list[str]:
         """See `Limiter`."""
-        asked = _Renew(ids=list(ids), lease=round(lease * SECOND), retention=self._retention, now=self._now())
+        asked = _Renew(
+            ids=list(ids),
+            lease=round(lease * SECOND),
+            retention=self._retention,
+            now=self._now(),
+            generation=self.generation,
+        )
         return _renewed(await self._script.call("renew", _encode(asked)))
 
     async def peek(self, limits: Sequence[Limit]) -> list[Standing]:
         """See `Limiter`."""
-        answer = _peeked(await self._script.call("peek", _encode(_Limits(limits=limits, now=self._now()))))
+        answer = _peeked(
+            await self._script.call(
+                "peek", _encode(_Limits(limits=limits, now=self._now(), generation=self.generation))
+            )
+        )
         return [_standing(limit, used, reset) for limit, (used, reset) in zip(limits, answer, strict=True)]
 
     async def book(self, limit: Limit, amount: int, at: float | None = None) -> None:
@@ -126,17 +143,19 @@ class ValkeyLimiter:
         if limit.window.kind == "held":
             raise ValueError(f"The limit {limit.id}: {limit.unit} are held and cannot be booked.")
         when = None if at is None else round(at * SECOND)
-        await self._script.call("book", _encode(_Book(limit=limit, amount=amount, at=when, now=self._now())))
+        await self._script.call(
+            "book", _encode(_Book(limit=limit, amount=amount, at=when, now=self._now(), generation=self.generation))
+        )
 
     async def forget(self, limits: Sequence[Limit]) -> None:
         """See `Limiter`."""
-        await self._script.call("forget", _encode(_Limits(limits=limits, now=self._now())))
+        await self._script.call("forget", _encode(_Limits(limits=limits, now=self._now(), generation=self.generation)))
 
-    async def generation(self) -> tuple[str, bool]:
-        """What tells these counters from others, such as those of a server that was started anew and is empty; and
-        whether this is the first who asks, and so the one who may have to rebuild them.
+    async def meet(self) -> tuple[str, bool]:
+        """What tells these counters from others: their generation; and whether this is the first who asks, and so the
+        one who may have to rebuild them.
         """
-        return _generation(await self._script.call("generation", _encode(_Generation(token=uuid4().hex))))
+        return _met(await self._script.call("meet", _encode(_Meet(token=uuid4().hex))))
 
     async def ping(self) -> None:
         """Return when Valkey answers. Raises `UnavailableError`."""
@@ -164,6 +183,7 @@ class ValkeyLimiter:
             at=at,
             forced=forced,
             now=self._now(),
+            generation=self.generation,
         )
         answer = _reserved(await self._script.call("reserve", _encode(asked)))
         if answer.outcome == "settled":
