@@ -112,7 +112,7 @@ async def test_usage_is_streamed_only_where_asked_for(gateway: Running) -> None:
 
 
 async def test_models_are_listed_as_openai_describes(gateway: Running) -> None:
-    """The list, its entries and both paths; a name with slashes is one name."""
+    """The list, its entries and both paths, of which OpenRouter's tells more; a name with slashes is one name."""
     async with httpx.AsyncClient(base_url=gateway.url) as client:
         listed = (await client.get("/v1/models")).json()
         alias = (await client.get("/api/v1/models")).json()
@@ -123,7 +123,7 @@ async def test_models_are_listed_as_openai_describes(gateway: Running) -> None:
     assert_valid("ListModelsResponse", listed)
     assert_valid("Model", one.json())
     assert {model["id"] for model in listed["data"]} == {"house-model", "second-helps"}
-    assert alias == listed
+    assert all(entry.items() <= more.items() for entry, more in zip(listed["data"], alias["data"], strict=True))
     assert direct.json()["id"] == "fake/fault/cut"
     assert unknown.status_code == 404
     assert unknown.json()["error"]["code"] == "model_not_found"
