@@ -27,6 +27,9 @@ DIALECTS: dict[str, tuple[Read, Write]] = {
 ITEMS = ("messages", "input", "contents", "content", "parts", "tools", "functionDeclarations", "tool_calls")
 """The arrays whose objects are read directly where they hold nothing uncommon."""
 
+INNER = ("content", "parts", "tool_calls")
+"""Those of them that stand in an item of another."""
+
 
 def asking() -> ChatRequest:
     """A request of common shapes alone: texts, functions, a call and its result."""
@@ -70,3 +73,35 @@ def test_a_common_shape_is_read_as_the_general_reader_reads_it(dialect: str) -> 
     assert read(Object(loads(marked))) == plain
     assert not plain.extras
     assert plain.tools == asking().tools or dialect == "responses"  # which says `strict` of every function
+
+
+def late(value: Any, key: str = "") -> Any:
+    """The same request, uncommon in the last item of each array that stands in another's item."""
+    if isinstance(value, dict):
+        return {name: late(item, name) for name, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    items = [late(item) for item in value]
+    if key in INNER and len(items) > 1:
+        items[-1] = {**items[-1], "nothing": None}
+    return items
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_turns_out_to_be_uncommon_is_read_once(dialect: str) -> None:
+    """A turn whose last call or result is uncommon leaves nothing of what was read directly in front of it."""
+    read, write = DIALECTS[dialect]
+    request = asking()
+    for place, ids in ((2, ("call_2", "call_3")), (3, ("call_2", "call_3"))):
+        first = request.messages[place].parts[-1]
+        for call_id in ids:
+            part = request.messages[place].parts.add()
+            part.CopyFrom(first)
+            if part.HasField("tool_call"):
+                part.tool_call.id = call_id
+            else:
+                part.tool_result.tool_call_id = call_id
+    data = dumps(write(request))
+    marked = dumps(late(loads(data)))
+    assert (b'"nothing":null' in marked) == (dialect != "responses")  # whose items stand in no other
+    assert read(Object(loads(marked))) == read(Object(loads(data)))
