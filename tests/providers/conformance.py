@@ -378,6 +378,21 @@ class ProviderConformance:
         assert words in error.message
         assert "<" not in error.message
 
+    async def test_a_stream_in_one_piece(self, bench: Bench) -> None:
+        """A server, or a proxy before it, that was asked for a stream may answer at once, and tells an error so."""
+        if bench.kind.frames != "lines":
+            return
+        request = bench.asking("text")
+        whole = await bench.ask(request)
+        bench.relay.harm = Page(200, bench.relay.last.body.decode(), "application/json")
+        told = await bench.ask(request, streamed=True)
+        assert told.choices == whole.choices
+        assert told.usage == whole.usage
+
+        bench.relay.harm = Page(200, '{"error":{"message":"Slow down","code":429}}', "application/json")
+        error = await bench.refused(request, streamed=True)
+        assert error.message == "Slow down"
+
     async def test_an_error_within_a_stream(self, bench: Bench) -> None:
         """Ends it with that error, and never in peace."""
         events, error = await bench.told(bench.asking("failing"))

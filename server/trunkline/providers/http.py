@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence, Set
 from contextlib import aclosing
 from typing import Protocol
 
 from trunkline.call import Attempt, Loss
+from trunkline.core.fold import unfold
 from trunkline.dialects import sse
 from trunkline.dialects.emulate import Structured
 from trunkline.dialects.wire import Json, Object, dumps, loads
@@ -172,7 +173,13 @@ class HttpProvider(ABC):
         reply = await self._send(request, attempt, stream=True)
         try:
             reader, decoder, shown = self.reader(), self.stream_decoder(), False
-            async with aclosing(_events(reply, reader)) as batches:
+            chunks = reply.chunks()
+            first = await anext(chunks, b"")
+            if type(reader) is sse.Reader and first.lstrip().startswith(b"{"):
+                # No event begins so: the server tells an answer, or an error, in one piece.
+                yield list(unfold(self._decode(await self._whole(chunks, first))))
+                return
+            async with aclosing(_events(first, chunks, reader)) as batches:
                 async for events in batches:
                     batch, error = _decode_batch(events, decoder)
                     if error is not None and not shown:
@@ -253,7 +260,7 @@ class HttpProvider(ABC):
         headers = await self.authorize("GET", path, self._headers, None)
         reply = await self._transport.send("GET", path, headers, None)
         try:
-            body = await _read(reply, _MOST_BODY) or b""
+            body = await _read(reply.chunks(), _MOST_BODY) or b""
             if reply.status != 200:
                 raise self.decode_error(reply.status, reply.headers, body[:_MOST_ERROR])
             return loads(body)
@@ -320,7 +327,7 @@ class HttpProvider(ABC):
         if 200 <= reply.status < 300:
             return reply
         try:
-            text = await _read(reply, _MOST_ERROR) or b""
+            text = await _read(reply.chunks(), _MOST_ERROR) or b""
         except GatewayError:
             # The status alone tells enough; the body only would have told it better.
             text = b""
@@ -329,7 +336,10 @@ class HttpProvider(ABC):
         raise self._own(self.decode_error(reply.status, reply.headers, text), attempt)
 
     async def _body(self, reply: Reply) -> bytes:
-        body = await _read(reply, _MOST_BODY)
+        return await self._whole(reply.chunks())
+
+    async def _whole(self, chunks: AsyncIterator[bytes], first: bytes = b"") -> bytes:
+        body = await _read(chunks, _MOST_BODY, first)
         if body is None:
             raise provider_failed(f"The provider's answer is larger than {_MOST_BODY} bytes.")
         return body
@@ -373,9 +383,12 @@ def _decode_batch(events: Sequence[sse.Event], decoder: StreamDecoder) -> tuple[
     return batch, None
 
 
-async def _events(reply: Reply, reader: Reader) -> AsyncGenerator[list[sse.Event], None]:
-    """The events of a stream; those that arrived together, together."""
-    async for chunk in reply.chunks():
+async def _events(first: bytes, chunks: AsyncIterator[bytes], reader: Reader) -> AsyncGenerator[list[sse.Event], None]:
+    """The events of a stream, of which `first` came already; those that arrived together, together."""
+    events = reader.feed(first)
+    if events:
+        yield events
+    async for chunk in chunks:
         events = reader.feed(chunk)
         if events:
             yield events
@@ -384,13 +397,13 @@ async def _events(reply: Reply, reader: Reader) -> AsyncGenerator[list[sse.Event
         yield events
 
 
-async def _read(reply: Reply, most: int) -> bytes | None:
-    """The whole body; None where it is larger than `most` bytes."""
-    pieces: list[bytes] = []
-    size = 0
-    async for chunk in reply.chunks():
+async def _read(chunks: AsyncIterator[bytes], most: int, first: bytes = b"") -> bytes | None:
+    """The whole body, of which `first` came already; None where it is larger than `most` bytes."""
+    pieces = [first] if first else []
+    size = len(first)
+    async for chunk in chunks:
         size += len(chunk)
         if size > most:
             return None
         pieces.append(chunk)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return b"".join(pieces)
