@@ -73,6 +73,12 @@ class Model:
             return self.periods.get((limit.id, period(limit, now)), 0)
         return sum(event.amount for event in self.events if event.limit == limit and now - event.at < length)
 
+    def ends(self) -> list[int]:
+        """When something stops counting, at the earliest and at the latest, and a microsecond before."""
+        leases = [booking.until for booking in self.open.values()]
+        sums = [e.at + length for e in self.events for length in (_seconds(e.limit) * SECOND, _longest(e.limit))]
+        return [end - step for end in leases + sums for step in (0, 1)]
+
     def waits(self, claim: Claim, now: int) -> tuple[float, float]:
         """In how many microseconds the claim fits, at the least and at the most."""
         limit, times = claim.limit, []

@@ -156,6 +156,13 @@ class Specification(RuleBasedStateMachine):
         """Time passes."""
         self.now += step
 
+    @rule(data=st.data())
+    def wait_for_an_end(self, data: st.DataObject) -> None:
+        """Time passes, until just before or just when something stops counting."""
+        ends = sorted({end for end in self.model.ends() if end > self.now})
+        if ends:
+            self.now = data.draw(st.sampled_from(ends[:6]))
+
     @invariant()
     def stands_as_it_must(self) -> None:
         """What is told of each limit is what was let in."""
