@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from trunkline.v1.chat_pb2 import ChatRequest
-from trunkline.v1.content_pb2 import Media, Part
+from trunkline.v1.content_pb2 import Media, Message, Part
 
 _PER_CHARACTER: Final = 1 / 4.4
 """Tokens of a character of English, of code or of JSON."""
@@ -122,6 +122,14 @@ def estimate(request: ChatRequest) -> Estimate:
 def estimate_tokens(request: ChatRequest) -> int:
     """About how many tokens a model would read of `request`."""
     return estimate(request).tokens
+
+
+def estimate_message(message: Message) -> int:
+    """About how many tokens a message of a conversation is."""
+    total = _Sum()
+    _add_parts(message.parts[:], total)
+    overhead = _PER_MESSAGE + _PER_CALL * total.calls + total.media + _IMAGE * total.images
+    return overhead + estimate_text("".join(total.texts))
 
 
 def estimate_text(text: str) -> int:
