@@ -16,6 +16,7 @@ from trunkline.catalog import families
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.facts import FEATURES, MODALITIES
 from trunkline.catalog.families import bare_name, family_facts
+from trunkline.catalog.published import SOURCES
 from trunkline.providers.sim.catalogue import MODELS as SIMULATED
 
 WIRE = Path(__file__).parents[1] / "wire"
@@ -31,6 +32,27 @@ NOBODY = {
     "there-is-no-such-model", "unused", "us.does-not-exist-model-v1",
 }  # fmt: skip
 """Names in recordings that no model has."""
+
+UNPRICED = {
+    "azure": ["Cohere-embed-v3-english", "gpt-5.2_2025-12-11"],
+    "bedrock": [
+        "cohere.embed-english-v3", "cohere.embed-v4", "minimax.minimax-m2", "openai.gpt-oss-20b",
+        "openai.gpt-oss-safeguard-20b", "us.cohere.embed-v4", "zai.glm-4.7-flash",
+    ],
+    "cerebras": ["llama3.3-70b", "qwen-3-coder-480b"],
+    "cohere": [
+        "command-a-plus-05-2026", "command-a-reasoning-08-2025", "command-a-vision-07-2025", "embed-english-light-v3.0",
+    ],
+    "fireworks": ["accounts/fireworks/models/deepseek-r1", "accounts/fireworks/models/qwen3-embedding-8b"],
+    "groq": ["compound-beta"],
+    "nebius": ["meta-llama/Meta-Llama-3.1-70B-Instruct"],
+    "openrouter": ["gpt-4.1-mini", "minimax/minimax-m2:free", "muse-spark-1.1", "x-ai/grok-4.1-fast"],
+    "sambanova": ["Meta-Llama-3.1-8B-Instruct"],
+    "together": ["Qwen/Qwen2.5-72B-Instruct-Turbo", "meta-llama/Llama-3.3-70B-Instruct-Turbo-Free"],
+    "vertex": ["text-embedding-004"],
+    "zai": ["glm-4.7-flash"],
+}  # fmt: skip
+"""Recorded models, by kind, whose prices are not published."""
 
 
 def test_the_data_is_whole() -> None:
@@ -96,6 +118,14 @@ def test_recorded_models_are_known() -> None:
     catalog, models = Catalog(), _recorded()
     assert len(models) > 150
     assert {model for kind, model in models if catalog.facts(kind, model) is None} <= NOBODY
+
+
+def test_recorded_models_have_prices() -> None:
+    """Every recorded model of a kind with published prices has one, but for those that are known to have none."""
+    catalog = Catalog()
+    asked = {(kind, model) for kind, model in _recorded() if kind in SOURCES}
+    unpriced = {(kind, model) for kind, model in asked if catalog.price(kind, model) is None and model not in NOBODY}
+    assert unpriced <= {(kind, model) for kind, models in UNPRICED.items() for model in models}
 
 
 def test_models_on_sale_are_known() -> None:

@@ -25,7 +25,7 @@ from genai_prices.types import (
 from trunkline.catalog.price import NANO, Price
 from trunkline.catalog.schedule import Period
 
-_SOURCES: Final[Mapping[str, str]] = {
+SOURCES: Final[Mapping[str, str]] = {
     "anthropic": "anthropic",
     "azure": "azure",
     "bedrock": "aws",
@@ -94,7 +94,7 @@ _BY_ID: Final = {provider.id: provider for provider in providers}
 @lru_cache(maxsize=8192)
 def published_model(kind: str, model: str) -> tuple[Provider, ModelInfo] | None:
     """Who serves `model` at a provider of the kind, and what is published of it."""
-    name, source = model.lower().removeprefix("models/"), _SOURCES.get(kind)
+    name, source = model.lower().removeprefix("models/"), SOURCES.get(kind)
     if kind == "huggingface":
         name, _, served_by = name.rpartition(":")
         source = f"huggingface_{served_by}"

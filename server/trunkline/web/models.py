@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
@@ -108,8 +109,10 @@ class _Shape:
         self.get = exchange.handler(self._get)
 
     async def _list(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        models = await all_models(gateway, call)
-        return json_response(dumps(self._encode_all(models, http.query)), self._exchange.headers(call))
+        models, query = await all_models(gateway, call), dict(http.query)
+        # Behind a router there are hundreds, and streams must not wait until all are written.
+        body = await asyncio.to_thread(lambda: dumps(self._encode_all(models, query)))
+        return json_response(body, self._exchange.headers(call))
 
     async def _get(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         model = await gateway.get_model(GetModelRequest(id=http.match_info["id"]), call)
