@@ -49,5 +49,7 @@ class Ledger:
         await self.journal.leave()
 
     async def shipped(self) -> None:
-        """Return when all that was recorded before is in the database, however long that takes."""
+        """Return when all that was recorded before is in the database, and what dead processes had left at the start,
+        however long that takes."""
+        await self.shipper.recovered.wait()
         await self.journal.drained.wait()

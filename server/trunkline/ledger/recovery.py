@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from trunkline.v1.ledger_pb2 import LedgerEntry
 ABANDONED: Final = "abandoned"
 """The outcome of a call whose gateway died before it ended."""
 
-_FORMAT: Final = b"trunkline journal "
+_HEAD: Final = re.compile(rb"trunkline journal [0-9]+\n\0+")
 
 _log = logging.getLogger("trunkline")
 
@@ -112,7 +113,7 @@ class Remains:
 
 
 def _check_format(path: Path, head: bytes) -> None:
-    if head.startswith(_FORMAT) and head != HEAD:
+    if head != HEAD and _HEAD.fullmatch(head):
         raise UnknownFormatError(f"{path} was written by another version of Trunkline; start that one to ship it")
 
 

@@ -41,11 +41,13 @@ _log = logging.getLogger("trunkline")
 class Shipper:
     """Ships what this process records, in order, and what dead ones left. What is in the database is removed here.
 
-    `failing` says why the database takes nothing; empty where it does.
+    `failing` says why the database takes nothing; empty where it does. `recovered` is set when all that there was of
+    dead processes at the start is shipped.
     """
 
     def __init__(self, database: Database, folders: Folders, disk: Disk, journal: Journal) -> None:
         self.failing = ""
+        self.recovered = asyncio.Event()
         self._database = database
         self._insertion = Insertion(database)
         self._folders = folders
@@ -78,6 +80,7 @@ class Shipper:
                 if not closing and time.monotonic() - self._looked > _LOOK:
                     await self._ship_dead()
                     self._looked = time.monotonic()
+                    self.recovered.set()
                 await self._ship_own()
             except Exception:  # noqa: BLE001 - entries would stay here for ever
                 _log.exception("ledger: shipping failed, and is tried again")
