@@ -55,6 +55,7 @@ async def running(**settings: Any) -> AsyncIterator[Running]:
                 "second-helps": {"targets": ["fake/fault/overloaded-503", "dead/echo", "fake/echo"]},
             },
             "store": {"url": ":memory:"},
+            "routing": {"retries": 0},
             "log": {"level": "error"},
             "shutdown_grace": 5,
         }

@@ -54,6 +54,7 @@ async def test_reflection(house: House) -> None:
         "trunkline.v1.ChatService",
         "trunkline.v1.EmbeddingService",
         "trunkline.v1.ModelService",
+        "trunkline.v1.RouteService",
     ]
     assert described.file_descriptor_response.file_descriptor_proto
 
