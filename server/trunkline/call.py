@@ -43,7 +43,8 @@ class Attempt:
     """One request to one provider. Times are `time.monotonic()` seconds.
 
     `key` tells which of the provider's keys, where it has several. `whole` tells that the answer came to its end, and
-    `estimated` that the provider did not tell all of `usage`.
+    `estimated` that the provider did not tell all of `usage`. `held` tells that the gateway itself sent nothing, since
+    the provider has as many calls as it may.
     """
 
     call: Call
@@ -60,6 +61,7 @@ class Attempt:
     usage: Usage | None = None
     estimated: bool = False
     whole: bool = False
+    held: bool = False
 
     @property
     def outcome(self) -> str:

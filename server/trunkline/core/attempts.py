@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from trunkline.call import Attempt, Call
-from trunkline.core.hedge import race
+from trunkline.core.hedge import Hedge, race
 from trunkline.core.patience import Patience
 from trunkline.core.plan import Candidate, Plan, Policy, R
 from trunkline.core.walk import Step, Walk
@@ -45,28 +45,40 @@ class Attempts(Generic[R]):
         while True:
             step = await self.step()
             try:
-                return await self._asked(step, ask)
+                candidate, attempt, answer = await self._asked(step, ask)
             except GatewayError as error:
                 if once:
                     raise
                 self.failed(step.candidate, error)
+            else:
+                self.won(candidate, attempt)
+                return answer
 
     async def step(self) -> Step[R]:
         """Whom to ask now. Raises `GatewayError` where there is nobody."""
-        step = self._walk.next(time.monotonic())
-        if step.delay:
+        while True:
+            step = self._walk.next(time.monotonic())
+            if not step.delay:
+                return step
             await asyncio.sleep(step.delay)
-        return step
+            if not self._walk.blocked(step, time.monotonic()):
+                return step
+
+    def resume(self, able: Callable[[Candidate[R]], bool]) -> None:
+        """Ask only those from now on who are `able` to go on with what was begun."""
+        self._walk.resume(able, time.monotonic())
 
     def failed(self, candidate: Candidate[R], error: GatewayError) -> None:
         """`candidate` failed. Raises `error` where nobody else is to be asked."""
         self._walk.failed(candidate, error, time.monotonic())
 
-    def spare(self) -> Candidate[R] | None:
-        """Who can be asked beside the one who is asked now."""
+    def spare(self, hedge: Hedge) -> Candidate[R] | None:
+        """Who is to be asked beside the one who is asked now, where there is one and `hedge` allows it."""
         now = time.monotonic()
         for candidate in self._walk.rest():
             if candidate.target.pulse.wait(now) <= 0:
+                if not hedge.take():
+                    return None
                 self._walk.take(candidate)
                 return candidate
         return None
@@ -74,28 +86,35 @@ class Attempts(Generic[R]):
     def begin(self, candidate: Candidate[R]) -> Attempt:
         """An attempt at `candidate`."""
         target = candidate.target
-        attempt = Attempt(self.call, target.provider.name, target.model, target.key)
+        attempt = Attempt(self.call, target.provider.name, target.model, target.key, time.monotonic())
         self.call.attempts.append(attempt)
-        target.pulse.began(attempt.started)
+        target.pulse.began(attempt)
         return attempt
 
     def end(self, candidate: Candidate[R], attempt: Attempt, *, whole: bool = False) -> None:
         """The attempt is over; `whole` where it answered to its end."""
         attempt.ended = time.monotonic()
-        if whole:
-            attempt.whole = True
-            self.call.answered = attempt
-            self._answered = candidate
+        attempt.whole = whole
         candidate.target.pulse.ended(attempt)
 
-    async def _asked(self, step: Step[R], ask: Callable[[Candidate[R], Attempt], Coroutine[Any, Any, _T]]) -> _T:
+    def won(self, candidate: Candidate[R], attempt: Attempt) -> None:
+        """The attempt is the one that answered the call."""
+        self.call.answered = attempt
+        self._answered = candidate
+        if self.call.first_event is None:
+            self.call.first_event = attempt.first_event
+
+    async def _asked(
+        self, step: Step[R], ask: Callable[[Candidate[R], Attempt], Coroutine[Any, Any, _T]]
+    ) -> tuple[Candidate[R], Attempt, _T]:
         policy = step.policy
-        delay = None if policy.hedge is None else policy.hedge.after(step.candidate.target.pulse.slow())
-        if delay is None:
+        hedge = policy.hedge
+        delay = None if hedge is None else hedge.after(step.candidate.target.pulse.slow())
+        if hedge is None or delay is None:
             return await self._one(step.candidate, policy, ask)
 
-        def second() -> Coroutine[Any, Any, _T] | None:
-            spare = self.spare() if policy.hedge is not None and policy.hedge.take() else None
+        def second() -> Coroutine[Any, Any, tuple[Candidate[R], Attempt, _T]] | None:
+            spare = self.spare(hedge)
             return None if spare is None else self._one(spare, policy, ask)
 
         return await race(self._one(step.candidate, policy, ask), second, delay, _nothing)
@@ -105,22 +124,20 @@ class Attempts(Generic[R]):
         candidate: Candidate[R],
         policy: Policy,
         ask: Callable[[Candidate[R], Attempt], Coroutine[Any, Any, _T]],
-    ) -> _T:
+    ) -> tuple[Candidate[R], Attempt, _T]:
         attempt = self.begin(candidate)
         due, late = bound(attempt, policy)
         whole = False
         try:
             answer = await wait(ask(candidate, attempt), due, late)
             attempt.first_event = time.monotonic()
-            if self.call.first_event is None:
-                self.call.first_event = attempt.first_event
             whole = True
         except GatewayError as error:
             attempt.error = error
             raise
         finally:
             self.end(candidate, attempt, whole=whole)
-        return answer
+        return candidate, attempt, answer
 
 
 async def wait(awaitable: Awaitable[_T], due: float, late: Callable[[], GatewayError]) -> _T:

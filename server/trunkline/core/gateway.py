@@ -19,7 +19,7 @@ from trunkline.core.streaming import stream_answer
 from trunkline.core.target import Target
 from trunkline.errors import GatewayError, invalid_request, provider_failed, unsupported
 from trunkline.v1 import errors_pb2
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse, Usage
 from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
 from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse, Model
 from trunkline.v1.routes_pb2 import ExplainRequest, RouteReport
@@ -67,7 +67,7 @@ class Gateway:
             )
         response.provider = call.provider
         call.served_model = response.model
-        call.usage = call.attempts[-1].usage = response.usage
+        _note_usage(call, response.usage)
         call.finish = response.choices[0].finish.reason
         self._plans.done(plan, attempts.answered, call)
         return prepared.answer(response) if prepared else response
@@ -118,7 +118,7 @@ class Gateway:
             attempts = Attempts(plan, call)
             compacted = await attempts.ask(_compacted)
         call.served_model = compacted.model
-        call.usage = call.attempts[-1].usage = compacted.usage
+        _note_usage(call, compacted.usage)
         return compacted
 
     async def embed(self, request: EmbedRequest, call: Call) -> EmbedResponse:
@@ -138,7 +138,7 @@ class Gateway:
             )
         response.provider = call.provider
         call.served_model = response.model
-        call.usage = call.attempts[-1].usage = response.usage
+        _note_usage(call, response.usage)
         return response
 
     async def explain(self, request: ExplainRequest, call: Call) -> RouteReport:
@@ -229,6 +229,12 @@ class _Running:
         self._count -= 1
         if not self._count:
             self.none.set()
+
+
+def _note_usage(call: Call, usage: Usage) -> None:
+    call.usage = usage
+    if call.answered is not None:
+        call.answered.usage = usage
 
 
 async def _compacted(candidate: Candidate[ChatRequest], attempt: Attempt) -> ChatResponse:

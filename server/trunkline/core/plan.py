@@ -33,12 +33,14 @@ class MidStream(Enum):
 class Policy:
     """How long to go on with one route. Times are seconds; where one is None, only the caller's deadline bounds it.
 
-    `retries` are the attempts after each candidate was asked once. After `timeout` no further attempt begins.
+    `retries` are the attempts after each candidate was asked once. Before the first of them is a pause of at most
+    `backoff`, before each further one a pause twice as long. After `timeout` no further attempt begins.
     `first_event` is the time to a sign of life, `first_token` to the first piece of the answer, `between_events` to
     each further one, and `total` that of one attempt.
     """
 
     retries: int = 3
+    backoff: float = 0.5
     timeout: float | None = 60.0
     first_event: float | None = None
     first_token: float | None = None

@@ -31,20 +31,22 @@ class Splice:
     """
 
     def __init__(self, request: ChatRequest, mode: MidStream) -> None:
-        self._request = request
+        self._request = self._asked = request
         self._mode = mode
         self._shown = mode is MidStream.FAIL
         self._held: list[ChatEvent] = []
         self._text: list[str] = []
         self._size = 0
-        self._open: tuple[int, bool] | None = None
-        """The part that is open: its index, and whether it is text."""
+        self._open: dict[int, bool] = {}
+        """The parts that are open, by their index, and whether each is text."""
         self._parts = 0
         self._ended = False
         self._firm = mode is not MidStream.CONTINUE or (request.choice_count or 1) > 1 or request.HasField("completion")
         """Whether what was shown cannot be gone on with."""
         self._spent: Usage | None = None
-        self._offset = 0
+        self._used = Usage()
+        self._places: dict[int, int] = {}
+        """The index of each part of a later attempt in the whole answer."""
         self._joining = False
         self._spaced = False
         """Whether what was shown ends in white space, which the next piece must not repeat."""
@@ -54,8 +56,8 @@ class Splice:
     def feed(self, batch: list[ChatEvent]) -> list[ChatEvent]:
         """What is shown of `batch`. The first attempt's events are passed on as they are."""
         if self.seams:
-            batch = [one for event in batch for one in self._joined(event)]
-        if self._mode is MidStream.CONTINUE and not self._firm:
+            batch = [self._note(one) for event in batch for one in self._joined(event)]
+        elif not self._firm:
             for event in batch:
                 self._note(event)
         if self._shown:
@@ -72,10 +74,6 @@ class Splice:
         held, self._held = self._held, []
         return held
 
-    def restart(self) -> None:
-        """Forget an attempt of which nothing was shown."""
-        self._held.clear()
-
     def continues(self) -> bool:
         """Whether another target can go on with what was shown."""
         return not self._firm and not self._ended and bool(self._text)
@@ -84,14 +82,15 @@ class Splice:
         """The request for another target to go on with, after `attempt` broke off."""
         text = "".join(self._text)
         if attempt.first_event is not None:
-            self._spend(attempt, text[self.seams[-1] if self.seams else 0 :])
+            self._spend(attempt, self._since_seam(text))
         if self.seams[-1:] != [len(text)]:
             self.seams.append(len(text))
-        self._offset = self._parts
+        self._used = Usage()
+        self._places.clear()
         self._joining = True
         begun = text.rstrip()
         self._spaced = len(begun) < len(text)
-        request = ChatRequest()
+        request = self._asked = ChatRequest()
         request.CopyFrom(self._request)
         # Anthropic refuses white space at the end of what is to be gone on with, and goes on with nothing while it
         # reasons (docs.claude.com, "Prefill Claude's response").
@@ -106,32 +105,38 @@ class Splice:
         if attempt.usage is None:
             attempt.usage = Usage()
         if not attempt.usage.HasField("input_tokens"):
-            attempt.usage.input_tokens, attempt.estimated = estimate_tokens(self._request), True
+            attempt.usage.input_tokens, attempt.estimated = estimate_tokens(self._asked), True
         if not attempt.usage.HasField("output_tokens"):
             attempt.usage.output_tokens, attempt.estimated = estimate_text(said), True
         self._spent = attempt.usage if self._spent is None else _sum(self._spent, attempt.usage)
 
-    def _note(self, event: ChatEvent) -> None:
+    def _note(self, event: ChatEvent) -> ChatEvent:
+        """Remember what of an event another target must know to go on after it."""
         match event.WhichOneof("event"):
             case "part_start":
                 start = event.part_start
                 kind = start.part.WhichOneof("kind")
                 if start.choice or kind not in ("text", "reasoning"):
                     self._harden()
-                    return
-                self._parts = start.index + 1
-                self._open = (start.index, kind == "text")
-                if kind == "text":
-                    self._keep(start.part.text)
+                if not start.choice:
+                    self._parts = start.index + 1
+                    self._open[start.index] = kind == "text"
+                    if kind == "text":
+                        self._keep(start.part.text)
             case "part_delta":
-                if self._open is not None and self._open[1]:
-                    self._keep(event.part_delta.text)
+                delta = event.part_delta
+                if not delta.choice and self._open.get(delta.index):
+                    self._keep(delta.text)
             case "part_end":
-                self._open = None
+                if not event.part_end.choice:
+                    self._open.pop(event.part_end.index, None)
             case "choice_end":
                 self._ended = True
+        return event
 
     def _keep(self, text: str) -> None:
+        if self._firm:
+            return
         self._text.append(text)
         self._size += len(text)
         if self._size > _MOST_KEPT:
@@ -146,52 +151,66 @@ class Splice:
         match event.WhichOneof("event"):
             case "start":
                 return []
-            case "part_start":
+            case "part_start" if not event.part_start.choice:
                 return self._joined_start(event)
-            case "part_delta":
-                event.part_delta.index += self._offset
+            case "part_delta" if not event.part_delta.choice:
+                event.part_delta.index = self._places[event.part_delta.index]
                 if self._spaced and event.part_delta.WhichOneof("delta") == "text":
                     event.part_delta.text = self._unspaced(event.part_delta.text)
-            case "part_end":
-                event.part_end.index += self._offset
-            case "choice_end":
-                closing = self._closed() if self._joining else []
+            case "part_end" if not event.part_end.choice:
+                event.part_end.index = self._places[event.part_end.index]
+            case "choice_end" if not event.choice_end.choice:
                 event.choice_end.message_extras["trunkline"] = f'{{"seams":{self.seams}}}'.replace(" ", "")
-                return [*closing, event]
+                return [*self._joint(None), *self._estimated(), event]
             case "usage":
+                self._used.MergeFrom(event.usage)
                 if self._spent is not None:
-                    event.usage.CopyFrom(_sum(self._spent, event.usage))
+                    event.usage.CopyFrom(_sum(self._spent, self._used))
         return [event]
 
     def _joined_start(self, event: ChatEvent) -> list[ChatEvent]:
         start = event.part_start
+        if self._joining and start.part.WhichOneof("kind") == "text":
+            open_text = next((index for index in reversed(self._open) if self._open[index]), None)
+            if open_text is not None:
+                # The text goes on in the part that is open.
+                joint = self._joint(open_text)
+                self._places[start.index] = open_text
+                text = self._unspaced(start.part.text)
+                return [*joint, _delta(open_text, text)] if text else joint
+        joint = self._joint(None)
+        self._places[start.index] = start.index = self._parts
+        return [*joint, event]
+
+    def _joint(self, kept: int | None) -> list[ChatEvent]:
+        """The ends of the parts that the earlier attempt left open, but for `kept`."""
         if not self._joining:
-            start.index += self._offset
-            return [event]
+            return []
         self._joining = False
-        if self._open is not None and self._open[1] and start.part.WhichOneof("kind") == "text":
-            # The text goes on in the part that is open.
-            self._offset = self._open[0] - start.index
-            text = self._unspaced(start.part.text)
-            return [_delta(self._open[0], text)] if text else []
-        closing = self._closed()
-        self._offset = self._parts - start.index
-        start.index += self._offset
-        return [*closing, event]
+        left = [index for index in self._open if index != kept]
+        for index in left:
+            del self._open[index]
+        return [ChatEvent(part_end=PartEnd(index=index)) for index in left]
+
+    def _estimated(self) -> list[ChatEvent]:
+        """What was used so far, where the later attempt did not tell it yet."""
+        if self._spent is None or self._used.HasField("output_tokens"):
+            return []
+        used = Usage()
+        used.CopyFrom(self._used)
+        if not used.HasField("input_tokens"):
+            used.input_tokens = estimate_tokens(self._asked)
+        used.output_tokens = estimate_text(self._since_seam("".join(self._text)))
+        return [ChatEvent(usage=_sum(self._spent, used))]
+
+    def _since_seam(self, text: str) -> str:
+        return text[self.seams[-1] if self.seams else 0 :]
 
     def _unspaced(self, text: str) -> str:
         if self._spaced:
             text = text.lstrip()
             self._spaced = not text
         return text
-
-    def _closed(self) -> list[ChatEvent]:
-        """The end of the part that the earlier attempt left open."""
-        self._joining = False
-        if self._open is None:
-            return []
-        index, self._open = self._open[0], None
-        return [ChatEvent(part_end=PartEnd(index=index))]
 
 
 def _shows(event: ChatEvent) -> bool:

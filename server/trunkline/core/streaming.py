@@ -10,7 +10,7 @@ from typing import Any
 from trunkline.call import Call
 from trunkline.core.attempts import Attempts, bound, too_slow
 from trunkline.core.grammar import Grammar
-from trunkline.core.hedge import race
+from trunkline.core.hedge import Hedge, race
 from trunkline.core.patience import Patience
 from trunkline.core.plan import Candidate, Policy
 from trunkline.core.splice import Splice
@@ -20,8 +20,7 @@ from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, Usage
 
 
 async def stream_answer(attempts: Attempts[ChatRequest], call: Call) -> AsyncGenerator[list[ChatEvent], None]:
-    """The events of the answer, held to the grammar and written into the record of `call`."""
-    grammar = Grammar()
+    """The events of the answer, in legal order, and written into the record of `call`."""
     splice: Splice | None = None
     resumed: ChatRequest | None = None
     shown = False
@@ -32,16 +31,16 @@ async def stream_answer(attempts: Attempts[ChatRequest], call: Call) -> AsyncGen
         try:
             while (batch := await source.next()) is not None:
                 batch = splice.feed(batch)
-                _note(batch, grammar, source, call)
                 if batch:
+                    _note(batch, source, call)
                     shown = True
                     yield batch
             batch = splice.end()
             if batch:
-                _note(batch, grammar, source, call)
+                _note(batch, source, call)
                 yield batch
-            grammar.end()
             source.whole = True
+            attempts.won(source.candidate, source.attempt)
             return
         except GatewayError as error:
             source.attempt.error = error
@@ -50,8 +49,9 @@ async def stream_answer(attempts: Attempts[ChatRequest], call: Call) -> AsyncGen
             attempts.failed(source.candidate, error)
             if shown:
                 resumed = splice.resume(source.attempt)
+                attempts.resume(_prefills)
             else:
-                splice.restart()
+                splice = None
         finally:
             await source.close()
 
@@ -75,6 +75,8 @@ class _Source:
         self._patience = Patience()
         self._due, self._late = bound(self.attempt, policy)
         self._told = False
+        self._grammar = Grammar()
+        self._illegal: GatewayError | None = None
         self._first: list[ChatEvent] | None = None
 
     async def open(self) -> _Source:
@@ -91,7 +93,8 @@ class _Source:
         return self
 
     async def next(self) -> list[ChatEvent] | None:
-        """What came next; None at the end."""
+        """What came next; None at the end. Raises `GatewayError` where the stream breaks off, is out of order, or ends
+        before the answer is whole."""
         if self._first is not None:
             first, self._first = self._first, None
             return first
@@ -105,15 +108,25 @@ class _Source:
             self._attempts.end(self.candidate, self.attempt, whole=self.whole)
 
     async def _next(self) -> list[ChatEvent] | None:
+        if self._illegal is not None:
+            raise self._illegal
         due, late = self._bound()
         try:
             batch = await self._patience.wait(anext(self._stream), due, late)
         except StopAsyncIteration:
+            self._grammar.end()
             return None
         attempt = self.attempt
         if attempt.first_event is None:
             attempt.first_event = time.monotonic()
-        for event in batch:
+        for index, event in enumerate(batch):
+            try:
+                self._grammar.feed(event)
+            except GatewayError as error:
+                if not index:
+                    raise
+                self._illegal = error  # what came before it is told first
+                return batch[:index]
             match event.WhichOneof("event"):
                 case "part_delta":
                     self._told = True
@@ -144,41 +157,39 @@ async def _opened(attempts: Attempts[ChatRequest], resumed: ChatRequest | None) 
     while True:
         step = await attempts.step()
         if resumed is not None:
-            if not step.candidate.target.prefills:
-                continue
             return _Source(attempts, step.candidate, step.policy, resumed)
         hedge = step.policy.hedge
         delay = None if hedge is None else hedge.after(step.candidate.target.pulse.slow())
-        if delay is None:
+        if hedge is None or delay is None:
             return _Source(attempts, step.candidate, step.policy)
         try:
-            return await _raced(attempts, step, delay)
+            return await _raced(attempts, step, hedge, delay)
         except GatewayError as error:
             attempts.failed(step.candidate, error)
 
 
-async def _raced(attempts: Attempts[ChatRequest], step: Step[ChatRequest], delay: float) -> _Source:
-    hedge = step.policy.hedge
-
+async def _raced(attempts: Attempts[ChatRequest], step: Step[ChatRequest], hedge: Hedge, delay: float) -> _Source:
     def second() -> Coroutine[Any, Any, _Source] | None:
-        spare = attempts.spare() if hedge is not None and hedge.take() else None
+        spare = attempts.spare(hedge)
         return None if spare is None else _Source(attempts, spare, step.policy).open()
 
     return await race(_Source(attempts, step.candidate, step.policy).open(), second, delay, _Source.close)
 
 
-def _note(batch: list[ChatEvent], grammar: Grammar, source: _Source, call: Call) -> None:
-    """Hold what is shown to the grammar, and write it into the record."""
+def _prefills(candidate: Candidate[ChatRequest]) -> bool:
+    return candidate.target.prefills
+
+
+def _note(batch: list[ChatEvent], source: _Source, call: Call) -> None:
+    """Write what is shown into the record."""
     for event in batch:
-        grammar.feed(event)
         match event.WhichOneof("event"):
             case "start":
                 call.served_model = event.start.model
                 call.first_event = source.attempt.first_event
             case "usage":
                 if call.usage is None:
-                    call.usage = event.usage
-                else:
-                    call.usage.MergeFrom(event.usage)
+                    call.usage = Usage()
+                call.usage.MergeFrom(event.usage)
             case "choice_end":
                 call.finish = event.choice_end.finish.reason

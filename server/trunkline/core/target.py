@@ -23,7 +23,7 @@ class Pulse(Protocol):
         """The error for which the target is left alone."""
         ...
 
-    def began(self, now: float) -> None:
+    def began(self, attempt: Attempt) -> None:
         """It is asked."""
         ...
 
@@ -47,7 +47,7 @@ class Steady:
         """See `Pulse.why`."""
         return None
 
-    def began(self, now: float) -> None:
+    def began(self, attempt: Attempt) -> None:
         """See `Pulse.began`."""
 
     def ended(self, attempt: Attempt) -> None:

@@ -12,9 +12,8 @@ from trunkline.core.plan import Candidate, Leg, Plan, Policy, R
 from trunkline.errors import GatewayError, internal
 from trunkline.v1 import errors_pb2
 
-_FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 8.0
-"""Seconds between two rounds, before they are shortened by chance."""
+"""The most seconds between two rounds, before they are shortened by chance."""
 
 _WORTH_WAITING: Final = 1.0
 """Seconds that are waited for a target while another model could be asked at once."""
@@ -46,6 +45,9 @@ class Walk(Generic[R]):
         self._deadline = math.inf if deadline is None else deadline
         self._jitter = jitter
         self._error: GatewayError | None = None
+        self._able: Callable[[Candidate[R]], bool] = _anybody
+        self._fresh: list[Candidate[R]] = []
+        self._again: list[tuple[Candidate[R], float]] = []
         self._at = -1
         self._leg: Leg[R] = plan.legs[0]
         self._next_leg(started)
@@ -54,6 +56,8 @@ class Walk(Generic[R]):
         """Whom to ask next. Raises the last `GatewayError` where there is nobody."""
         while True:
             leg = self._leg
+            if self._error is not None and now >= min(self._until, self._deadline):
+                self._fresh.clear()
             while self._fresh:
                 candidate = self._fresh.pop()
                 wait = candidate.target.pulse.wait(now)
@@ -69,6 +73,26 @@ class Walk(Generic[R]):
             if self._at + 1 == len(self._legs):
                 raise self._error or internal("A plan holds no candidate.")
             self._next_leg(now)
+
+    def blocked(self, step: Step[R], now: float) -> bool:
+        """Whether the pause before `step` was not enough, as its candidate got into trouble meanwhile, or another call
+        tries it. Then it is not asked now, and that costs no attempt."""
+        candidate = step.candidate
+        wait = candidate.target.pulse.wait(now)
+        if wait <= 0:
+            return False
+        self._blocked(candidate, wait)
+        self._left += 1
+        self._again.append((candidate, now + wait))
+        return True
+
+    def resume(self, able: Callable[[Candidate[R]], bool], now: float) -> None:
+        """An answer broke off after its beginning: ask only those from now on who are `able` to go on with it. The time
+        in which it was written does not count against the route's."""
+        self._able = able
+        self._until = math.inf if self._leg.policy.timeout is None else now + self._leg.policy.timeout
+        self._fresh = [candidate for candidate in self._fresh if able(candidate)]
+        self._again = [(candidate, ready) for candidate, ready in self._again if able(candidate)]
 
     def failed(self, candidate: Candidate[R], error: GatewayError, now: float) -> None:
         """`candidate` failed. Raises `error` where nobody else is to be asked."""
@@ -96,8 +120,8 @@ class Walk(Generic[R]):
     def _next_leg(self, now: float) -> None:
         self._at += 1
         leg = self._leg = self._legs[self._at]
-        self._fresh: list[Candidate[R]] = list(leg.candidates[::-1])
-        self._again: list[tuple[Candidate[R], float]] = []
+        self._fresh = [candidate for candidate in leg.candidates[::-1] if self._able(candidate)]
+        self._again = []
         self._left = leg.policy.retries
         self._round = 0
         self._until = math.inf if leg.policy.timeout is None else now + leg.policy.timeout
@@ -108,7 +132,7 @@ class Walk(Generic[R]):
             return None
         place = min(range(len(self._again)), key=lambda index: self._again[index][1])
         candidate, ready = self._again[place]
-        pause = min(_FIRST_PAUSE * 2.0**self._round, _LONGEST_PAUSE) * (0.5 + self._jitter() / 2)
+        pause = min(leg.policy.backoff * 2.0**self._round, _LONGEST_PAUSE) * (0.5 + self._jitter() / 2)
         begin = max(ready, now + pause)
         more = self._at + 1 < len(self._legs)
         if begin >= min(self._until, self._deadline) or (more and begin - now > _WORTH_WAITING):
@@ -133,6 +157,10 @@ class Walk(Generic[R]):
             retry_after=timedelta(seconds=wait),
             provider=target.provider.name,
         )
+
+
+def _anybody(_: Candidate[Any]) -> bool:
+    return True
 
 
 def _is_limited(candidate: Candidate[Any]) -> bool:

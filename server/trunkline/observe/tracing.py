@@ -160,7 +160,7 @@ def _attempt_attributes(call: Call, attempt: Attempt, number: int) -> _Attribute
         attributes["trunkline.upstream.id"] = clip(attempt.upstream_id, NAME_LIMIT)
     if attempt.first_event is not None and call.operation == "stream_chat":
         attributes["gen_ai.response.time_to_first_chunk"] = attempt.first_event - attempt.started
-    if attempt is call.attempts[-1]:
+    if attempt is call.last:
         _add_answer(attributes, call)
     _add_error(attributes, attempt_outcome(attempt), attempt.error)
     return attributes

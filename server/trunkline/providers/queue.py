@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 
-from trunkline.call import Attempt, Call
+from trunkline.call import Attempt
 from trunkline.core.provider import Provider
 from trunkline.errors import GatewayError
 from trunkline.providers.wrapped import Wrapped
@@ -34,12 +34,13 @@ class Gate:
         self._takes = 0.0
 
     @asynccontextmanager
-    async def enter(self, call: Call) -> AsyncIterator[None]:
-        """Wait to be let in. Raises `GatewayError` (PROVIDER_UNAVAILABLE) where that would be in vain."""
+    async def enter(self, attempt: Attempt) -> AsyncIterator[None]:
+        """Wait to be let in. Raises `GatewayError` (PROVIDER_UNAVAILABLE) where that would be in vain, and notes in
+        `attempt` that nothing was sent."""
         if self._inside < self._most and not self._waiting:
             self._inside += 1
         else:
-            await self._wait(call)
+            await self._wait(attempt)
         began = time.monotonic()
         try:
             yield
@@ -48,12 +49,14 @@ class Gate:
             self._takes = took if not self._takes else self._takes + (took - self._takes) * _WEIGHT
             self._leave()
 
-    async def _wait(self, call: Call) -> None:
+    async def _wait(self, attempt: Attempt) -> None:
         ahead = (len(self._waiting) + 1) * self._takes / self._most
-        left = call.remaining()
+        left = attempt.call.remaining()
         if len(self._waiting) >= self._queue:
+            attempt.held = True
             raise self._full(f"{len(self._waiting)} calls wait for it already", ahead)
         if left is not None and ahead > left:
+            attempt.held = True
             raise self._full("the call's deadline would pass before its turn", ahead)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
@@ -62,7 +65,7 @@ class Gate:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._leave()  # it was let in just before it left
-            else:
+            elif turn in self._waiting:  # a place that became free may have passed it by already
                 self._waiting.remove(turn)
             raise
 
@@ -93,13 +96,13 @@ class Queued(Wrapped):
 
     async def chat(self, request: ChatRequest, attempt: Attempt) -> ChatResponse:
         """See `Provider.chat`."""
-        async with self._gate.enter(attempt.call):
+        async with self._gate.enter(attempt):
             return await super().chat(request, attempt)
 
     async def stream_chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[list[ChatEvent], None]:
         """See `Provider.stream_chat`."""
         async with (
-            self._gate.enter(attempt.call),
+            self._gate.enter(attempt),
             aclosing(super().stream_chat(request, attempt)) as batches,
         ):
             async for batch in batches:
@@ -107,10 +110,10 @@ class Queued(Wrapped):
 
     async def compact(self, request: ChatRequest, attempt: Attempt) -> ChatResponse | None:
         """See `Provider.compact`."""
-        async with self._gate.enter(attempt.call):
+        async with self._gate.enter(attempt):
             return await super().compact(request, attempt)
 
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> EmbedResponse:
         """See `Provider.embed`."""
-        async with self._gate.enter(attempt.call):
+        async with self._gate.enter(attempt):
             return await super().embed(request, attempt)

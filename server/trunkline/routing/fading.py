@@ -8,6 +8,9 @@ from typing import Final
 _HALF_LIFE: Final = 90.0
 """Seconds in which a count loses half of its weight: what is older than five minutes is a tenth of it."""
 
+_OLD: Final = 300.0
+"""Seconds after which a value tells nothing any more unless newer ones stand beside it."""
+
 _LEAST: Final = 1e-3
 _STEP: Final = 1.15
 _BUCKETS: Final = 128
@@ -19,13 +22,14 @@ _MOST_EXPONENT: Final = 512.0
 class Fading:
     """A histogram of values. Instead of each count being made less as time goes by, each new one is made more."""
 
-    __slots__ = ("_buckets", "_known", "_since", "_total")
+    __slots__ = ("_buckets", "_known", "_last", "_since", "_total")
 
     def __init__(self) -> None:
         self._buckets: dict[int, float] = {}
         self._since = 0.0
         self._total = 0.0
         self._known: dict[float, float] = {}
+        self._last = -math.inf
 
     def add(self, value: float, now: float) -> None:
         """Count `value`."""
@@ -41,6 +45,7 @@ class Fading:
         index = 0 if value <= _LEAST else min(int(math.log(value / _LEAST) / _LOG_STEP) + 1, _BUCKETS)
         self._buckets[index] = self._buckets.get(index, 0.0) + weight
         self._total += weight
+        self._last = now
         self._known.clear()
 
     def weight(self, now: float) -> float:
@@ -62,6 +67,10 @@ class Fading:
                 break
         value = self._known[share] = _LEAST if index == 0 else _LEAST * _STEP ** (index - 0.5)
         return value
+
+    def is_stale(self, now: float) -> bool:
+        """Whether there is no value, or the last one is so old that it tells nothing of the present."""
+        return now - self._last > _OLD
 
     def __bool__(self) -> bool:
         return self._total > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -36,6 +37,12 @@ _LONGEST_LIMIT: Final = 60.0
 _OUTAGE: Final = 30.0
 """Seconds for which a fault counts as an outage."""
 
+_PROBE: Final = 5.0
+"""Seconds for which one call alone tries a target that was left alone, unless it begins to answer before."""
+
+_MOST: Final = 20_000
+"""The most targets whose health is known: callers name models as they like."""
+
 _TOKENS_TO_TELL: Final = 8
 """The fewest tokens of an answer whose speed is counted."""
 
@@ -53,19 +60,24 @@ class Breaker:
 class KeyHealth:
     """Until when a key of a provider is left alone, for all its models."""
 
-    __slots__ = ("error", "out_until", "rounds")
+    __slots__ = ("error", "out_since", "out_until", "rounds")
 
     def __init__(self) -> None:
+        self.out_since = -math.inf
         self.out_until = -math.inf
         self.rounds = 0
         self.error: GatewayError | None = None
 
 
 class Health:
-    """How one target does; its `Pulse`. Times are `time.monotonic()` seconds."""
+    """How one target does; its `Pulse`. Times are `time.monotonic()` seconds.
+
+    What began before the target was left alone is old news when it ends: it is counted, but neither lengthens the
+    pause nor ends it.
+    """
 
     def __init__(self, breaker: Breaker, key: KeyHealth | None = None) -> None:
-        self._breaker = breaker
+        self.breaker = breaker
         self._key = key
         self._calls = Fading()
         self._faults = Fading()
@@ -74,12 +86,15 @@ class Health:
         self._speed = Fading()
         self._streak = 0
         self._opens = 0
+        self._open_since = -math.inf
         self._open_until = -math.inf
-        self._probing = False
+        self._probe: Attempt | None = None
         self._limits = 0
+        self._limited_since = -math.inf
         self._limited_until = -math.inf
+        self._limit: GatewayError | None = None
         self._fault_at = -math.inf
-        self._error: GatewayError | None = None
+        self._fault: GatewayError | None = None
         self.in_flight = 0
 
     def wait(self, now: float) -> float:
@@ -89,34 +104,42 @@ class Health:
             until = self._key.out_until
         if until > now:
             return until - now
-        return 1.0 if self._probing else 0.0
+        probe = self._probe
+        return 0.0 if probe is None or probe.first_event is not None else max(probe.started + _PROBE - now, 0.0)
 
     def why(self) -> GatewayError | None:
         """The error for which the target is left alone."""
-        return self._error
+        until, error = self._limited_until, self._limit
+        if self._open_until > until:
+            until, error = self._open_until, self._fault
+        if self._key is not None and self._key.out_until > until:
+            error = self._key.error
+        return error
 
-    def began(self, now: float) -> None:
+    def began(self, attempt: Attempt) -> None:
         """It is asked."""
         self.in_flight += 1
-        if self._opens and now >= self._open_until:
-            self._probing = True
+        if self._opens:
+            self._probe = attempt
 
     def ended(self, attempt: Attempt) -> None:
         """It answered, failed, or was left."""
         now = attempt.ended if attempt.ended is not None else time.monotonic()
         self.in_flight -= 1
+        if attempt is self._probe:
+            self._probe = None
         error = attempt.error
+        if attempt.held:
+            return  # nothing was sent
         if error is None:
             if attempt.whole:
                 self._answered(attempt, now)
-            else:
-                self._probing = False
         elif error.reason == errors_pb2.ERROR_REASON_RATE_LIMITED:
-            self._limited(error, now)
+            self._limited(attempt, error, now)
         elif error.reason in _FAULTS:
-            self._failed(error, now)
+            self._failed(attempt, error, now)
         elif attempt.status is not None:
-            self._well(now)  # it answered, if only that the request is a bad one
+            self._well(attempt, now)  # it answered, if only that the request is a bad one
 
     def slow(self) -> float | None:
         """Seconds in which nineteen of twenty calls have begun to be answered; None where too few were made."""
@@ -125,12 +148,13 @@ class Health:
 
     def latency(self, share: float = 0.5) -> float | None:
         """Seconds to the first token, or to the answer where none was streamed, for `share` of the calls."""
-        first = self._first.quantile(share)
-        return first if first is not None else self._whole.quantile(share)
+        now = time.monotonic()
+        times = self._whole if self._first.is_stale(now) else self._first
+        return None if times.is_stale(now) else times.quantile(share)
 
     def throughput(self, share: float = 0.5) -> float | None:
         """Tokens in a second, which all but `share` of the calls fell short of: 0.9 is what nine of ten reach."""
-        return self._speed.quantile(1 - share)
+        return None if self._speed.is_stale(time.monotonic()) else self._speed.quantile(1 - share)
 
     def error_rate(self, now: float) -> float:
         """The share of the calls of the last minutes that failed."""
@@ -147,12 +171,12 @@ class Health:
         """`closed`, `open` or `half_open`, as a circuit breaker is, or `limited`."""
         if self._limited_until > now:
             return "limited"
-        if not self._opens and (self._key is None or self._key.out_until <= now):
-            return "closed"
-        return "open" if self.wait(now) > 1.0 else "half_open"
+        if self._open_until > now or (self._key is not None and self._key.out_until > now):
+            return "open"
+        return "half_open" if self._opens else "closed"
 
     def _answered(self, attempt: Attempt, now: float) -> None:
-        self._well(now)
+        self._well(attempt, now)
         if attempt.first_event is None:
             return
         first = attempt.first_event - attempt.started
@@ -164,50 +188,67 @@ class Health:
         if tokens >= _TOKENS_TO_TELL and took > 0:
             self._speed.add(tokens / took, now)
 
-    def _well(self, now: float) -> None:
+    def _well(self, attempt: Attempt, now: float) -> None:
         self._calls.add(1.0, now)
-        self._probing = False
-        self._streak = self._opens = self._limits = 0
-        self._open_until = -math.inf
-        self._error = None
-        if self._key is not None:
+        if attempt.started >= self._open_since:
+            self._streak = self._opens = self._limits = 0
+            self._open_since = self._open_until = -math.inf
+            self._fault = None
+        if self._key is not None and attempt.started >= self._key.out_since:
             self._key.rounds = 0
 
-    def _limited(self, error: GatewayError, now: float) -> None:
+    def _limited(self, attempt: Attempt, error: GatewayError, now: float) -> None:
         self._calls.add(1.0, now)
-        self._probing = False
         asked = error.retry_after
-        wait = asked.total_seconds() if asked is not None else min(_FIRST_LIMIT * 2.0**self._limits, _LONGEST_LIMIT)
-        self._limits += 1
-        self._limited_until = max(self._limited_until, now + wait)
-        self._error = error
+        if asked is not None:
+            until = now + asked.total_seconds()
+        elif attempt.started >= self._limited_since:
+            until = now + min(_FIRST_LIMIT * 2.0**self._limits, _LONGEST_LIMIT)
+            self._limits = min(self._limits + 1, 16)
+        else:
+            return
+        self._limited_since = now
+        if until >= self._limited_until:
+            self._limited_until, self._limit = until, error
 
-    def _failed(self, error: GatewayError, now: float) -> None:
+    def _failed(self, attempt: Attempt, error: GatewayError, now: float) -> None:
         self._calls.add(1.0, now)
         self._faults.add(1.0, now)
-        self._probing = False
+        breaker, key = self.breaker, self._key
+        asked = _seconds(error.retry_after)
+        if key is not None and error.reason in _KEY_FAULTS and attempt.started >= key.out_since:
+            pause = min(breaker.cooldown * 2.0**key.rounds, breaker.longest)
+            key.rounds = min(key.rounds + 1, 16)
+            key.out_since, key.out_until, key.error = now, now + max(pause, asked), error
+        if attempt.started < self._open_since:
+            return
         self._fault_at = now
         self._streak += 1
-        self._error = error
-        breaker = self._breaker
-        if self._key is not None and error.reason in _KEY_FAULTS:
-            pause = min(breaker.cooldown * 2.0**self._key.rounds, breaker.longest)
-            self._key.rounds += 1
-            self._key.out_until = now + max(pause, _seconds(error.retry_after))
         often = self._calls.weight(now) >= 2 * breaker.failures and self.error_rate(now) >= 0.5
         if self._opens or self._streak >= breaker.failures or often:
             pause = min(breaker.cooldown * 2.0**self._opens, breaker.longest)
             self._opens = min(self._opens + 1, 16)
-            self._open_until = now + max(pause, _seconds(error.retry_after))
+            self._open_since, self._open_until, self._fault = now, now + max(pause, asked), error
 
 
 class Board:
     """The health of every target, by its id. It outlives a reload of the configuration."""
 
     def __init__(self, breaker: Breaker | None = None) -> None:
-        self.breaker = breaker or Breaker()
-        self._targets: dict[str, Health] = {}
+        self._breaker = breaker or Breaker()
+        self._targets: OrderedDict[str, Health] = OrderedDict()
         self._keys: dict[str, KeyHealth] = {}
+
+    @property
+    def breaker(self) -> Breaker:
+        """When targets are left alone; a new one holds for all at once."""
+        return self._breaker
+
+    @breaker.setter
+    def breaker(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        for health in self._targets.values():
+            health.breaker = breaker
 
     def health(self, provider: str, key: str, model: str) -> Health:
         """The health of one target. `key` tells which of the provider's keys, empty where it has but one."""
@@ -215,7 +256,11 @@ class Board:
         found = self._targets.get(name)
         if found is None:
             shared = self._keys.setdefault(f"{provider}#{key}", KeyHealth()) if key else None
-            found = self._targets[name] = Health(self.breaker, shared)
+            found = self._targets[name] = Health(self._breaker, shared)
+            if len(self._targets) > _MOST:
+                self._targets.popitem(last=False)
+        else:
+            self._targets.move_to_end(name)
         return found
 
 
