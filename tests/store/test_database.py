@@ -50,25 +50,6 @@ async def test_the_tables_are_those_of_the_migrations(database: Database) -> Non
         assert await connection.run_sync(differences) == []
 
 
-async def test_a_file_is_opened_again(tmp_path: Path) -> None:
-    """What a version made, it opens again."""
-    url = f"sqlite:///{tmp_path}/t.db"
-    await (await opened(url)).close()
-    await (await opened(url)).close()
-
-
-async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    """A database that a newer version made is left alone, and the error says what to do."""
-    url = f"sqlite:///{tmp_path}/t.db"
-    database = await opened(url)
-    async with database.writing() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    await database.close()
-
-    with pytest.raises(ConfigError, match=r"newer version of Trunkline.*Run that version"):
-        await opened(url)
-
-
 @pytest.mark.parametrize("url", ["mysql://x", "sqlite:///", "sqlite://", "/var/lib/x.db"])
 async def test_an_url_of_another_kind_is_refused(url: str) -> None:
     """The error names the setting and the forms that it takes."""
