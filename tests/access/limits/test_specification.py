@@ -21,6 +21,7 @@ from trunkline.access.limits.model import (
     CALENDAR_DAY,
     CALENDAR_MONTH,
     HELD,
+    MOST,
     SECOND,
     TOTAL,
     Claim,
@@ -59,10 +60,16 @@ STEPS = st.one_of(
     st.sampled_from([1, 999_999, 60 * SECOND, 61 * SECOND, 3_600 * SECOND, 43_200 * SECOND]),
     st.integers(1, 45).map(lambda days: days * 86_400 * SECOND),
 )
+
+
+def claim(limit: Limit) -> st.SearchStrategy[Claim]:
+    """A claim, of which some fit exactly, and some do not by one."""
+    parts = [0, 1, limit.most // 3, limit.most // 2, limit.most - 1, limit.most, min(limit.most + 1, MOST)]
+    return st.builds(Claim, st.just(limit), st.just(1) if limit.window == HELD else AMOUNTS | st.sampled_from(parts))
+
+
 CLAIMS = st.lists(st.sampled_from(LIMITS), max_size=5, unique=True).flatmap(
-    lambda limits: st.tuples(
-        *[st.builds(Claim, st.just(one), st.just(1) if one.window == HELD else AMOUNTS) for one in limits]
-    )
+    lambda limits: st.tuples(*[claim(limit) for limit in limits])
 )
 
 

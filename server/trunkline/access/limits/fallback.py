@@ -46,8 +46,8 @@ class FallbackLimiter:
 
     The first call that gets no answer begins an outage: from then on no call waits for Valkey, which one task asks
     again, at least every second. New calls are refused with `GatewayError` (UNAVAILABLE), or by `policy` let in against
-    the `replicas`th part of each limit, but at least one; of money, of what was left when Valkey was last heard. When
-    Valkey answers again it is told, once each, what was used and settled meanwhile, and which calls run.
+    the `replicas`th part of each limit, at least one, less the same part of what was used when Valkey last told of it.
+    When it is back it is told, once each, what was used and settled meanwhile, and which calls run.
 
     Where Valkey is found empty, at the start or after an outage, the first replica that finds it so awaits `rebuild`
     before it lets calls in, again and again until that succeeds. It must tell of all calls that have ended; those that
@@ -72,7 +72,7 @@ class FallbackLimiter:
         self._generation: str | None = None
         self._must_rebuild = False
         self._outage: _Outage | None = None
-        self._money: dict[str, tuple[int, int | None]] = {}
+        self._known: dict[str, tuple[int, int | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -189,27 +189,25 @@ class FallbackLimiter:
         return answer
 
     def _share(self, outage: _Outage, limit: Limit, now: int) -> Limit:
-        """This replica's part of a limit; of what is known to be spent, its part is spent."""
+        """This replica's part of a limit; of what is known to be used, its part is used."""
         share = msgspec.structs.replace(limit, most=min(limit.most, max(1, limit.most // self._replicas)))
         if limit.counter not in outage.counters:
             outage.counters.add(limit.counter)
-            used, until = self._money.get(limit.counter, (0, None))
+            used, until = self._known.get(limit.counter, (0, None))
             if used and (until is None or now < until):
                 outage.limiter.book_now(share, -(-used // self._replicas))
         return share
 
     def _remember(self, standings: Iterable[Standing], now: int) -> None:
+        """Note what is used, and until when it may be, of the counters that were seen last."""
         for standing in standings:
-            if standing.limit.unit is not Unit.MONEY:
-                continue
-            counter = standing.limit.counter
-            self._money.pop(counter, None)
-            self._money[counter] = (
-                standing.used,
-                None if standing.reset is None else now + round(standing.reset * SECOND),
-            )
-            if len(self._money) > _REMEMBERED:
-                del self._money[next(iter(self._money))]
+            if standing.used and standing.limit.window.kind != "held":
+                until = None if standing.reset is None else now + round(standing.reset * SECOND)
+                counter = standing.limit.counter
+                self._known.pop(counter, None)
+                self._known[counter] = standing.used, until
+                if len(self._known) > _REMEMBERED:
+                    del self._known[next(iter(self._known))]
 
     def _lose(self, error: UnavailableError) -> _Outage:
         """Begin an outage, unless there is one."""

@@ -12,7 +12,7 @@ local SECOND, DAY = 1000000, 86400000000
 -- Keys live on for so many milliseconds after they have lost their meaning.
 local SLACK = 60000
 -- So long a settled call is remembered, in case its reservation arrives after its settlement.
-local SETTLED = 120000
+local SETTLED = 30000
 
 local space, verb, asked = KEYS[1], ARGV[1], cmsgpack.unpack(ARGV[2])
 local now = asked.now

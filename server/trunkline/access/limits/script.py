@@ -19,6 +19,12 @@ _BATCH: Final = 128
 _HEALTH_CHECK: Final = 15
 """A connection that was idle for so many seconds is tried before it is used."""
 
+_SILENCE: Final = 4
+"""After so many times the time-out a connection is given up."""
+
+_TURNS: Final = 10
+"""So many turns of the loop an answer takes at the most from the socket to who waits for it."""
+
 _Waiting = tuple[str, bytes, asyncio.Future[bytes]]
 
 
@@ -31,9 +37,10 @@ class Script:
     """
 
     def __init__(self, url: str, source: str, key: str, timeout: float = TIMEOUT) -> None:
-        tcp: dict[str, Any] = {"socket_connect_timeout": timeout, "socket_keepalive": True}
-        more = {} if url.startswith("unix:") else tcp
-        self._client = Valkey.from_url(url, socket_timeout=timeout, health_check_interval=_HEALTH_CHECK, **more)
+        options: dict[str, Any] = {"socket_timeout": _SILENCE * timeout, "health_check_interval": _HEALTH_CHECK}
+        if not url.startswith("unix:"):
+            options |= {"socket_connect_timeout": timeout, "socket_keepalive": True}
+        self._client = Valkey.from_url(url, **options)
         self._source = source
         self._sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
         self._key = key
@@ -43,15 +50,16 @@ class Script:
 
     async def call(self, verb: str, argument: bytes) -> bytes:
         """Run a verb, which is done even if the caller is cancelled. Raises `UnavailableError`."""
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes] = loop.create_future()
         self._waiting.append((verb, argument, future))
         if self._pump is None:
             self._pump = asyncio.create_task(self._run())
+        timer = loop.call_later(self._timeout, self._late, future)
         try:
-            async with asyncio.timeout(self._timeout):
-                return await future
-        except TimeoutError:
-            raise UnavailableError(f"no answer within {self._timeout * 1000:.0f} ms") from None
+            return await future
+        finally:
+            timer.cancel()
 
     async def ping(self) -> None:
         """Return when the server answers. Raises `UnavailableError`."""
@@ -65,6 +73,13 @@ class Script:
         if self._pump is not None:
             await self._pump
         await self._client.aclose()
+
+    def _late(self, future: asyncio.Future[bytes], turns: int = _TURNS) -> None:
+        """Give up waiting; not at once, since where the loop itself was late, the answer may have arrived."""
+        if turns:
+            future.get_loop().call_soon(self._late, future, turns - 1)
+        elif not future.done():
+            future.set_exception(UnavailableError(f"no answer within {self._timeout * 1000:.0f} ms"))
 
     async def _run(self) -> None:
         try:
