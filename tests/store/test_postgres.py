@@ -49,12 +49,11 @@ async def test_a_server_that_is_not_there(tmp_path: Any) -> None:
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["postgresql://ann:secret@db:port/t", "postgresql://ann:sec/ret@db/t"])
-async def test_an_url_that_cannot_be_read(url: str) -> None:
+async def test_an_url_that_cannot_be_read() -> None:
     """It is not shown, as it may hold a password."""
     with pytest.raises(ConfigError, match="postgresql://USER:PASSWORD@HOST:PORT/NAME") as refused:
-        await opened(url)
-    assert "sec" not in str(refused.value)
+        await opened("postgresql://ann:secret@db:port/t")
+    assert "secret" not in str(refused.value)
 
 
 async def test_the_driver_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
