@@ -34,8 +34,11 @@ def _environment(home: Path, lock: Path, interpreter: str) -> Path:
         if not (programs / "python").exists() or not stamp.exists() or stamp.read_text() != wanted:
             uv = Path(sys.executable).with_name("uv")
             subprocess.run([uv, "venv", "--quiet", "--clear", "--python", interpreter, home / ".venv"], check=True)
-            install = [uv, "pip", "sync", "--quiet", "--system-certs", "--require-hashes"]
-            subprocess.run([*install, "--python", programs / "python", lock], check=True)
+            python = programs / "python"
+            subprocess.run(
+                [uv, "pip", "sync", "--quiet", "--system-certs", "--require-hashes", "--python", python, lock],
+                check=True,
+            )
             stamp.write_text(wanted)
     return programs
 

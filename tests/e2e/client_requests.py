@@ -74,7 +74,7 @@ def _gemini(path: str, **body: Any) -> Sent:
 
 _TOOL_USE = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Paris"}}
 _ANTHROPIC_TOOL = {"name": "weather", "description": "Tells the weather", "input_schema": _CITY}
-_USAGE = {"stream": True, "stream_options": {"include_usage": True}}
+_USAGE: Json = {"stream": True, "stream_options": {"include_usage": True}}
 _SCHEMA_FORMAT = {"type": "json_schema", "json_schema": {"name": "person", "schema": _NAMED, "strict": True}}
 _USER = {"role": "user", "content": "Hello"}
 _RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
