@@ -92,7 +92,7 @@ def _match(match: MatchConfig) -> Match:
         hours = begin, end
     return Match(
         models=match.models,
-        modes=["balance" if mode == "balanced" else mode for mode in match.modes],
+        modes=match.modes,
         callers=match.callers,
         users=match.users,
         surfaces=match.surfaces,

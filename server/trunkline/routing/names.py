@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
+import math
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Final, Protocol
+from heapq import nsmallest
+from typing import Final, Protocol, TypeVar
 
 from trunkline.catalog.catalog import Catalog
 from trunkline.core.plan import Policy
@@ -24,6 +28,8 @@ _KEPT: Final = 4096
 """The most names whose meaning is kept."""
 _LONGEST: Final = 256
 """The longest name, in characters."""
+_COMPARED: Final = 500
+"""The most names with which an unknown one is compared: those of about its length."""
 _FRESH: Final = 60.0
 """Seconds for which the models that providers list are not looked at anew."""
 
@@ -39,6 +45,13 @@ _VARIANTS: Final = frozenset({"nitro", "floor", "exacto", "free", "online", "thi
 """OpenRouter's variants that any model has here; they can be stacked."""
 
 _VARIANT_SORTS: Final = {"nitro": "throughput", "floor": "price", "exacto": "quality"}
+
+
+_HEAD: Final = re.compile("[/:]")
+"""What stands between a provider and its name for a model."""
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,11 @@ class Meaning:
     thinks: bool = False
     searches: bool = False
     features: frozenset[str] = frozenset()
+
+    @property
+    def plain(self) -> bool:
+        """Whether the name asks for nothing but the model."""
+        return not (self.auto or self.free or self.thinks or self.searches or self.features)
 
 
 class Models(Protocol):
@@ -81,8 +99,10 @@ class Names:
         self._models = models
         self._offers: dict[tuple[str, float], list[Offer]] = {}
         self._known: dict[str, Meaning] = {}
+        self._chosen: dict[str, Meaning] = {}
         self._listed: dict[str, list[str]] = {}
-        self._listed_at = -_FRESH
+        self._listed_at = -math.inf
+        self._looking = asyncio.Lock()
         self._all: list[Offer] | None = None
         for provider, names in spec.models.items():
             for name in names:
@@ -98,13 +118,17 @@ class Names:
         meaning = self._known.get(name)
         if meaning is not None:
             return meaning
-        meaning = self._find(name) if len(name) <= _LONGEST else None
+        meaning = self._find(name) if len(name) <= _LONGEST and name not in self._chosen else None
         if meaning is None or meaning.auto:
-            # What providers list may tell more, and it changes: what depends on it is not kept.
+            # What providers list may tell more, and it changes: what depends on it is kept only until the next look.
             await self._look()
-            meaning = self._find(name) if len(name) <= _LONGEST else None
-        elif len(self._known) < _KEPT:
-            self._known[name] = meaning
+            meaning = self._chosen.get(name)
+            if meaning is None and len(name) <= _LONGEST:
+                meaning = self._find(name)
+                if meaning is not None:
+                    _keep(self._chosen, name, meaning)
+        else:
+            _keep(self._known, name, meaning)
         if meaning is None or not meaning.offers:
             raise self._unknown(name)
         return meaning
@@ -122,9 +146,7 @@ class Names:
         reserved = self._reserved(name, depth)
         if reserved is not None:
             return reserved
-        head = name.partition("/")[0]
-        kind = self._kind(head)
-        if kind != _ROUTER:
+        if self._kind(_HEAD.split(name, maxsplit=1)[0]) != _ROUTER:
             base, colon, word = name.rpartition(":")
             if colon and (word in _VARIANTS or word in MODES):
                 meaning = self._find(base, depth + 1) if depth < _DEEPEST else None
@@ -205,8 +227,8 @@ class Names:
                     health = self._board.health(head, member.key, model)
                     offers.append(Offer(member.provider, model, member.key, member.kind, self._catalog, health, weight))
                 break
-        if offers and len(self._offers) < _KEPT:
-            self._offers[name, weight] = offers
+        if offers:
+            _keep(self._offers, (name, weight), offers)
         return offers
 
     def _of_makers(self, name: str) -> list[Offer]:
@@ -223,17 +245,22 @@ class Names:
 
     async def _look(self) -> None:
         """See what providers list, where that was not seen for a while."""
-        now = time.monotonic()
-        if now - self._listed_at < _FRESH:
+        if time.monotonic() - self._listed_at < _FRESH:
             return
-        self._listed_at = now
-        listed = await self._models.list()
+        async with self._looking:  # those who come meanwhile wait for what the first one finds
+            if time.monotonic() - self._listed_at < _FRESH:
+                return
+            self._learn(await self._models.list())
+            self._listed_at = time.monotonic()
+
+    def _learn(self, listed: Sequence[Model]) -> None:
         self._listed = {name: list(targets) for name, targets in self._configured.items()}
         for model in listed:
             provider, slash, name = model.id.partition("/")
             if slash and provider in self._spec.members and model.id not in self._spec.routes:
                 self._list(provider, name)
         self._all = None
+        self._chosen.clear()
 
     def _list(self, provider: str, model: str) -> None:
         target = f"{provider}/{model}"
@@ -245,7 +272,9 @@ class Names:
     def _unknown(self, name: str) -> GatewayError:
         shown = name[:128]
         known = [*self._spec.routes, *self._spec.aliases, *self._listed, *(f"{one}/" for one in self._spec.members)]
-        near = difflib.get_close_matches(shown, known[:20_000], n=3)
+        # To compare two names takes some ten microseconds, and every call waits meanwhile.
+        alike = nsmallest(_COMPARED, known, key=lambda one: abs(len(one) - len(shown)))
+        near = difflib.get_close_matches(shown, alike, n=3)
         hint = f" Did you mean {' or '.join(f'`{match}`' for match in near)}?" if near else ""
         return not_found(f"The model `{shown}` does not exist.{hint} `GET /v1/models` lists the models.", "model")
 
@@ -261,6 +290,13 @@ def _varied(meaning: Meaning, word: str) -> Meaning:
             return replace(meaning, thinks=True)
     strategy = _VARIANT_SORTS.get(word) or MODES[word]
     return replace(meaning, strategy=strategy, mode=word)
+
+
+def _keep(cache: dict[_K, _V], key: _K, value: _V) -> None:
+    """Keep `value`, and what was kept the longest no more: names come from callers, who may think of any number."""
+    if len(cache) >= _KEPT:
+        del cache[next(iter(cache))]
+    cache[key] = value
 
 
 def _distinct(offers: Iterable[Offer]) -> list[Offer]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from trunkline.call import Call
 from trunkline.core.plan import Candidate, Exclusion, Leg, Plan, R
@@ -42,7 +43,7 @@ class Router:
             request, rule = self._rules.apply(request, call)
         if not request.HasField("routing"):
             meaning = self._names.known(request.model)
-            if meaning is not None and len(meaning.offers) == 1 and not (meaning.thinks or meaning.searches):
+            if meaning is not None and len(meaning.offers) == 1 and meaning.plain:
                 # What most calls are: one name, one target, and nothing to choose.
                 candidate = Candidate(meaning.offers[0].target, request, "the only target")
                 return Plan([Leg([candidate], meaning.policy)], meaning.mode, rule)
@@ -122,9 +123,8 @@ class _Planning:
         """One meaning for all names where their targets are to be put in one order."""
         if not self._routing.sort.across_models or len(meanings) == 1:
             return meanings
-        offers = {offer.target.id: offer for meaning in meanings for offer in meaning.offers}
-        first = meanings[0]
-        return [Meaning(list(offers.values()), first.strategy, first.policy, first.mode, first.auto)]
+        offers = {offer.target.id: offer for meaning in meanings for offer in self._of_name(meaning)}
+        return [replace(meanings[0], offers=list(offers.values()), free=False, features=frozenset())]
 
     def _plan(self, legs: Sequence[Leg[R]], meaning: Meaning, rule: str) -> Plan[R]:
         kept = [leg for leg in legs if leg.candidates]
@@ -154,15 +154,20 @@ class _Planning:
             ranked = in_asked_order(ranked, routing)
         return [Candidate(one.offer.target, request, one.reason, one.score, one.offer) for one in ranked]
 
-    def _allowed(self, meaning: Meaning, chat: ChatRequest | None) -> list[Offer]:
-        """Those that may answer; why the others may not is noted."""
+    def _of_name(self, meaning: Meaning) -> list[Offer]:
+        """Those that the name itself allows; why the others are not among them is noted."""
         offers = list(meaning.offers)
         if meaning.free:
             offers = self._without(offers, lambda offer: None if _is_free(offer) else "not free")
-        if self._routing.ByteSize():
-            offers = self._without(offers, lambda offer: excluded(offer, self._routing))
         if meaning.features:
             offers = self._without(offers, lambda offer: min(meaning.features - offer.facts.features, default=None))
+        return offers
+
+    def _allowed(self, meaning: Meaning, chat: ChatRequest | None) -> list[Offer]:
+        """Those that may answer; why the others may not is noted."""
+        offers = self._of_name(meaning)
+        if self._routing.ByteSize():
+            offers = self._without(offers, lambda offer: excluded(offer, self._routing))
         if meaning.auto and chat is not None:
             needs = self._needs = self._needs or needs_of(chat)
             offers = self._without(offers, lambda offer: lacking(offer, needs))

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from trunkline.call import Call
 from trunkline.core.estimate import estimate_tokens
+from trunkline.routing.strategies import MODES
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatRequest
 
@@ -81,7 +82,7 @@ class Rules:
 def _matches(match: Match, request: ChatRequest, call: Call) -> bool:
     return (
         _any(match.models, request.model)
-        and (not match.modes or _mode(request.model) in match.modes)
+        and (not match.modes or _mode(request.model) in map(MODES.get, match.modes))
         and _any(match.callers, call.caller)
         and _any(match.users, request.user)
         and (not match.surfaces or call.surface in match.surfaces)
@@ -101,7 +102,7 @@ def _any(patterns: Sequence[str], value: str) -> bool:
 
 def _mode(model: str) -> str:
     word = model.rpartition(":")[2]
-    return "balance" if word in ("auto", "balanced") else word
+    return "balance" if word == "auto" else MODES.get(word, "")
 
 
 def _now_within(match: Match) -> bool:
@@ -143,7 +144,8 @@ def _changed(action: Action, request: ChatRequest, call: Call) -> ChatRequest:
     if action.model:
         changed.model = action.model
     if action.mode:
-        changed.model = f"auto:{action.mode}" if changed.model.startswith("auto") else f"{changed.model}:{action.mode}"
+        name, _, word = changed.model.rpartition(":")
+        changed.model = f"{name if name and word in MODES else changed.model}:{action.mode}"
     if action.provider_order:
         changed.routing.provider_order[:] = action.provider_order
     if action.allowed_providers:

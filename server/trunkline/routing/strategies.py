@@ -66,7 +66,7 @@ class Weighted:
 
 class InversePrice:
     """By chance, the cheaper the likelier: by one over the square of the price, as OpenRouter does. Those that are
-    unpriced come last."""
+    unpriced come last, and by even chance where none is priced."""
 
     spreads = True
 
@@ -118,7 +118,7 @@ class Weighing:
         rated: list[tuple[float, float, int]] = []
         for index, (offer, cost, wait) in enumerate(zip(offers, costs, waits, strict=True)):
             score = (
-                self.cost * (cheapest / max(cost, 1.0))
+                self.cost * (0.0 if cost == math.inf else cheapest / max(cost, 1.0))
                 + self.quality * (offer.facts.quality / finest)
                 + self.latency * (1.0 if wait is None else quickest / wait)
             ) * (1.0 - offer.health.error_rate(now))
@@ -181,7 +181,7 @@ def _drawn(offers: Sequence[Offer], shares: Sequence[float], chance: Chance, rea
     """The first by chance, by its share; the others the greater share first, to fall back on."""
     total = sum(shares)
     if total <= 0:
-        return [Ranked(offer, None, reason) for offer in offers]
+        shares, total = [1.0] * len(offers), float(len(offers))  # nothing tells them apart
     point = chance() * total
     first = bisect_right(list(accumulate(shares[:-1])), point)
     rest = sorted((index for index in range(len(offers)) if index != first), key=lambda index: -shares[index])
