@@ -16,16 +16,21 @@ from typing import Final, NamedTuple
 from trunkline.access.keys import Keys
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.configured import overrides
+from trunkline.catalog.facts import Facts
 from trunkline.config.discover import discover
 from trunkline.config.model import Config, ProviderConfig
 from trunkline.config.problem import ConfigError
 from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
+from trunkline.core.plugin import Plugins
 from trunkline.core.provider import Provider
 from trunkline.errors import GatewayError
 from trunkline.observe.setup import Observers
+from trunkline.plugins.build import build_plugins
+from trunkline.plugins.file_parser import UnreachedError
 from trunkline.providers.build import build_providers
+from trunkline.providers.fetch import Fetcher, RefusedError
 from trunkline.providers.parameters import parameters_of
 from trunkline.routing.affinity import Affinity
 from trunkline.routing.configured import breaker_of, rules_of, spec_of, target_names
@@ -53,6 +58,7 @@ class House:
 
     config: Config
     providers: Mapping[str, Provider]
+    plugins: Plugins
     gateway: Gateway
     board: Board
     keys: Keys
@@ -62,6 +68,7 @@ class House:
         await self.gateway.drained()
         for provider in self.providers.values():
             await provider.close()
+        await self.plugins.close()
 
 
 async def build(config: Config, environ: Mapping[str, str], board: Board | None = None) -> House:
@@ -80,8 +87,37 @@ async def build(config: Config, environ: Mapping[str, str], board: Board | None 
     board = board or Board()
     board.breaker = breaker_of(config)
     router = Router(Names(spec, catalog, board, listing), Affinity(), rules_of(config))
-    gateway = Gateway(router, listing, limits)
-    return House(config, providers, gateway, board, Keys((key.name, key.key.get_secret_value()) for key in config.keys))
+    plugins = _plugins(config, router.names)
+    gateway = Gateway(router, listing, limits, plugins)
+    keys = Keys((key.name, key.key.get_secret_value()) for key in config.keys)
+    return House(config, providers, plugins, gateway, board, keys)
+
+
+def _plugins(config: Config, names: Names) -> Plugins:
+    """The plugins, which know the models of requests, and fetch files as they are fetched for providers."""
+    fetcher = Fetcher(config.media) if config.media.fetch else None
+
+    async def facts(model: str) -> list[Facts]:
+        try:
+            meaning = await names.resolve(model)
+        except GatewayError:
+            return []  # the plan says why
+        return [offer.facts for offer in meaning.offers if offer.known]
+
+    async def fetch(address: str) -> bytes:
+        if fetcher is None:
+            raise UnreachedError("none is fetched here; send its data")
+        one = fetcher.begin()
+        try:
+            async with one.session:
+                return (await fetcher.fetch(one, address))[0]
+        except RefusedError as error:
+            raise UnreachedError(str(error)) from None
+
+    try:
+        return build_plugins(config.plugins, facts, fetch)
+    except ValueError as error:
+        raise ConfigError([str(error)]) from None
 
 
 def _is_asked(settings: ProviderConfig, config: Config) -> bool:

@@ -117,9 +117,10 @@ class Plugins:
             await maker.close()
 
     def check(self) -> None:
-        """Raise `GatewayError` where an option is wrong that the configuration gives."""
-        for name, options in self._defaults.items():
-            _configured(self._makers[name], Object(dict(options), key=f"plugins.options.{name}"))
+        """Raise `GatewayError` where the configuration has a plugin at work that cannot be, or gives a wrong option."""
+        for name in {*self._defaults, *self._on}:
+            options = dict(self._defaults.get(name, {}))
+            _configured(self._makers[name], Object(options, key=f"plugins.options.{name}"))
 
     def _asked(self, request: ChatRequest) -> dict[str, Object]:
         """The plugins at work, in the order of the house, and their options. One that is named twice is one, whose
