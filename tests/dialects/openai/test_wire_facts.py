@@ -533,6 +533,29 @@ def test_citations_of_earlier_answers_are_named() -> None:
     assert losses == [Loss("messages[1].annotations")]
 
 
+def test_blocks_come_back_to_their_places() -> None:
+    """Whole or as a stream: what Anthropic searched stands before what it says of it, between what it thought."""
+    answer = response()
+    message = answer.choices[0].message
+    del message.parts[:]
+    blocks = [Part(opaque={"dialect": "anthropic", "json": f'{{"type":"x","index":{number}}}'}) for number in range(3)]
+    thoughts = [Part(reasoning={"text": text}, extras={"anthropic": '{"signature":"s"}'}) for text in ("a", "b")]
+    parts = [thoughts[0], blocks[0], blocks[1], thoughts[1], Part(text="Hi"), blocks[2]]
+    message.parts.extend(parts)
+    for told in (loads(dumps(openai.encode_response(answer)))["choices"][0]["message"], put_together(answer)):
+        back = openai.decode_request(Object({"model": "m", "messages": [told]})).messages[0]
+        assert list(back.parts) == parts
+
+
+@pytest.mark.parametrize("place", [None, -1, 99, "x", 1.5])
+def test_a_place_that_is_none_is_passed_over(place: Any) -> None:
+    """Nothing is lost for it."""
+    blocks = [{"place": place, "block": {"type": "x"}}, {"nothing": 1}, 3]
+    told = {"role": "assistant", "content": "Hi", "extra_content": {"anthropic": {"blocks": blocks}}}
+    back = openai.decode_request(Object({"model": "m", "messages": [told]})).messages[0]
+    assert sorted(str(part.WhichOneof("kind")) for part in back.parts) == ["opaque", "text"]
+
+
 def put_together(answer: ChatResponse) -> dict[str, Any]:
     """The message that OpenAI's SDK makes of the chunks of an answer."""
     encoder = openai.StreamEncoder(include_usage=False)

@@ -18,7 +18,7 @@ from trunkline.dialects.openai.reasoning import is_carried, put_carried, told_in
 from trunkline.dialects.openai.response import call_id
 from trunkline.dialects.wire import Json, Object, text_of
 from trunkline.v1.chat_pb2 import ChatEvent, ChoiceEnd, PartEnd, PartStart
-from trunkline.v1.content_pb2 import Citation, Message, Part
+from trunkline.v1.content_pb2 import Citation, Part
 
 _NEW: Final = {"text": Part(text=""), "refusal": Part(refusal=""), "reasoning": Part()}
 _NEW["reasoning"].reasoning.SetInParent()
@@ -189,10 +189,9 @@ class Choice:
 
     def _extra(self, delta: Object, events: list[ChatEvent]) -> None:
         """What other dialects need back: it belongs to the text, if one is open."""
-        message = Message()
-        take_blocks(delta, message.parts)
+        blocks = take_blocks(delta)
         take_foreign(delta, self._text_extras if self._kind == "text" else self._foreign)
-        for part in message.parts:
+        for _, part in blocks:
             self._whole(part, events)
 
     def _append(

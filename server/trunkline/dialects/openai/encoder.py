@@ -68,6 +68,7 @@ class StreamEncoder:
         """Choice -> how many calls it has; a choice is there from its first chunk on."""
         self._parts: dict[tuple[int, int], _Part] = {}
         self._cited: dict[int, _Cited] = {}
+        self._places: dict[tuple[int, str], int] = {}
 
     def feed(self, event: ChatEvent) -> list[bytes]:
         """The chunks that `event` is written as."""
@@ -179,9 +180,7 @@ class StreamEncoder:
                 delta["tool_calls"] = [{"index": open_part.call, **encode_call(part)}]
             case "tool_call":
                 delta["function_call"] = encode_function(part.tool_call)
-            case "opaque" if part.opaque.dialect != DIALECT:
-                put_block(delta, part.opaque.dialect, part.opaque.json)
-            case "opaque":
+            case "opaque" if part.opaque.dialect == DIALECT:
                 block = encode_opaque(part, "message")
                 if "id" in block:
                     delta["tool_calls"] = [{"index": self._number(choice), **block}]
@@ -190,6 +189,12 @@ class StreamEncoder:
         if delta:
             chunks.append(self._delta_chunk(choice, delta))
         return chunks
+
+    def _next(self, choice: int, what: str) -> int:
+        """The place of the next item in an array that a choice tells in pieces."""
+        place = self._places.get((choice, what), 0)
+        self._places[choice, what] = place + 1
+        return place
 
     def _number(self, choice: int) -> int:
         """The place of a call among the calls of its choice."""
@@ -209,7 +214,11 @@ class StreamEncoder:
         match open_part.kind:
             case "reasoning":
                 part.MergeFrom(end.part)
-                encode_details(part, open_part.length, delta)
+                encode_details(part, open_part.length, delta, lambda: self._next(end.choice, "reasoning"))
+            case "opaque" if part.opaque.dialect != DIALECT:
+                # Only its end has all of a block: it may begin as a search that has found nothing yet.
+                part.MergeFrom(end.part)
+                put_block(delta, part.opaque, end.index, self._next(end.choice, part.opaque.dialect))
             case "media":
                 part.MergeFrom(end.part)
                 delta["images"] = [encode_media(part.media, "message")]
@@ -225,7 +234,9 @@ class StreamEncoder:
             case "tool_call" if open_part.call is not None and (part.extras or end.part.extras):
                 rest = _late(part, end.part)
                 if rest:
-                    delta["tool_calls"] = [{"index": open_part.call, **rest}]
+                    # OpenAI's clients look for the call itself in each of its pieces.
+                    nothing = {"custom": {"input": ""}} if open_part.custom else {"function": {"arguments": ""}}
+                    delta["tool_calls"] = [{"index": open_part.call, **nothing, **rest}]
         return [self._delta_chunk(end.choice, delta)] if delta else []
 
     def _end_choice(self, end: ChoiceEnd) -> list[bytes]:

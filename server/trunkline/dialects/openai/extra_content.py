@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+import math
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 from trunkline.dialects.wire import Json, Object, loads, text_of
+from trunkline.v1.content_pb2 import Opaque, Part
 
 FOREIGN: Final = frozenset({"anthropic", "gemini", "responses", "bedrock"})
 """The dialects that use it. Any other name in it is the server's own affair."""
@@ -13,6 +15,8 @@ FOREIGN: Final = frozenset({"anthropic", "gemini", "responses", "bedrock"})
 _KEY: Final = "extra_content"
 _BLOCKS: Final = "blocks"
 """Beside a dialect's extras: the blocks that it alone can read."""
+_BLOCK: Final = "block"
+_PLACE: Final = "place"
 
 
 def take_foreign(wire: Object, extras: MutableMapping[str, str]) -> None:
@@ -26,21 +30,35 @@ def take_foreign(wire: Object, extras: MutableMapping[str, str]) -> None:
         del wire.fields[_KEY]
 
 
-def take_blocks(wire: Object, parts: Any) -> None:
-    """Read the blocks of other dialects into `parts`, a repeated field."""
+def take_blocks(wire: Object) -> list[tuple[int | None, Part]]:
+    """Take the blocks of other dialects, each with its place among the parts of its message, where that is told."""
+    blocks: list[tuple[int | None, Part]] = []
     foreign = wire.fields.get(_KEY)
     if not isinstance(foreign, dict):
-        return
+        return blocks
     for dialect in [name for name in foreign if name in FOREIGN]:
         extras = foreign[dialect]
-        blocks = extras.get(_BLOCKS) if isinstance(extras, dict) else None
-        if isinstance(blocks, list):
-            for block in blocks:
-                opaque = parts.add().opaque
-                opaque.dialect, opaque.json = dialect, text_of(block)
+        items = extras.get(_BLOCKS) if isinstance(extras, dict) else None
+        if isinstance(items, list):
+            for item in items:
+                if isinstance(item, dict) and _BLOCK in item:
+                    place = item.get(_PLACE)
+                    part = Part(opaque=Opaque(dialect=dialect, json=text_of(item[_BLOCK])))
+                    blocks.append((place if type(place) is int else None, part))
             del extras[_BLOCKS]
             if not extras:
                 del foreign[dialect]
+    return blocks
+
+
+def put_back(blocks: Iterable[tuple[int | None, Part]], parts: Any) -> None:
+    """Put blocks back to where they stood among `parts`, a repeated field; at its end where nobody knows."""
+    for place, part in sorted(blocks, key=_order):
+        parts.insert(len(parts) if place is None else max(0, min(place, len(parts))), part)
+
+
+def _order(block: tuple[int | None, Part]) -> float:
+    return math.inf if block[0] is None else block[0]
 
 
 def put_foreign(wire: dict[str, Json], extras: Mapping[str, str]) -> None:
@@ -50,6 +68,11 @@ def put_foreign(wire: dict[str, Json], extras: Mapping[str, str]) -> None:
             wire.setdefault(_KEY, {}).setdefault(dialect, {}).update(loads(text))
 
 
-def put_block(wire: dict[str, Json], dialect: str, text: str) -> None:
-    """Write a block of another dialect. For clients alone."""
-    wire.setdefault(_KEY, {}).setdefault(dialect, {}).setdefault(_BLOCKS, []).append(loads(text))
+def put_block(wire: dict[str, Json], opaque: Opaque, place: int, index: int | None = None) -> None:
+    """Write a block of another dialect, which stands at `place` among the parts of its message. For clients alone.
+
+    `index` is its place among the blocks of its dialect, by which clients put the chunks of a stream together; it is
+    that in `wire` where it is not given.
+    """
+    blocks = wire.setdefault(_KEY, {}).setdefault(opaque.dialect, {}).setdefault(_BLOCKS, [])
+    blocks.append({"index": len(blocks) if index is None else index, _PLACE: place, _BLOCK: loads(opaque.json)})

@@ -7,7 +7,7 @@ from typing import Final, assert_never
 
 from trunkline.dialects.openai.calls import decode_call, decode_function, encode_call, encode_function
 from trunkline.dialects.openai.content import DIALECT, decode_content, encode_content, encode_opaque, is_known
-from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
+from trunkline.dialects.openai.extra_content import put_back, take_blocks, take_foreign
 from trunkline.dialects.openai.profile import Writing
 from trunkline.dialects.openai.reasoning import decode_reasoning, encode_reasoning
 from trunkline.dialects.turn import Kind, Turn, bare_text
@@ -82,8 +82,9 @@ def decode_assistant(wire: Object, message: Message) -> None:
     """Read what an assistant's message holds: reasoning, content, refusal and tool calls, in this order."""
     decode_reasoning(wire, message)
     decode_content(wire, message.parts, thinking=True)
+    blocks: Sequence[tuple[int | None, Part]] = ()
     if "extra_content" in wire.fields:
-        take_blocks(wire, message.parts)
+        blocks = take_blocks(wire)
         text = next((part for part in message.parts if part.WhichOneof("kind") == "text"), None)
         take_foreign(wire, message.extras if text is None else text.extras)
     refusal = wire.take_str("refusal")
@@ -99,6 +100,7 @@ def decode_assistant(wire: Object, message: Message) -> None:
         decode_function(function, older)
         if older.name or not wire.lenient:  # Snowflake writes an empty one in every answer
             message.parts.add().tool_call.CopyFrom(older)
+    put_back(blocks, message.parts)
 
 
 def encode_message(turn: Turn, messages: list[Json], to: Writing, number: int) -> None:

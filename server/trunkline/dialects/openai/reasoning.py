@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from trunkline.dialects.openai.content import DIALECT
@@ -79,9 +79,13 @@ def put_carried(part: Part, item: dict[str, Json]) -> None:
     part.reasoning.redacted = item.get("type") == "reasoning.encrypted"
 
 
-def encode_details(part: Part, length: int, wire: dict[str, Json]) -> None:
+def encode_details(part: Part, length: int, wire: dict[str, Json], place: Callable[[], int] | None = None) -> None:
     """Write for a client what a part of `length` characters holds beside its text, so that one that sends the message
-    back loses nothing."""
+    back loses nothing.
+
+    `place` tells the place of each item that is written, by which clients put the chunks of a stream together; it is
+    that in `wire` where it is not given. Items of the server's own have theirs.
+    """
     items: list[Json] = []
     for dialect, text in part.extras.items():
         if dialect == DIALECT:
@@ -92,7 +96,8 @@ def encode_details(part: Part, length: int, wire: dict[str, Json]) -> None:
             text = text_of(own)
         if dialect in _CARRIED:
             kind = "reasoning.encrypted" if part.reasoning.redacted else "reasoning.text"
-            items.append({"type": kind, "format": dialect, "length": length, "data": text})
+            index = len(wire.get(_DETAILS, ())) + len(items) if place is None else place()
+            items.append({"type": kind, "format": dialect, "index": index, "length": length, "data": text})
     if items:
         wire.setdefault(_DETAILS, []).extend(items)
 

@@ -156,7 +156,7 @@ def _encode_answer(message: Message) -> dict[str, Json]:
     calls: list[Json] = []
     annotations: list[Json] = []
     put_foreign(wire, message.extras)
-    for part in message.parts:
+    for place, part in enumerate(message.parts):
         match part.WhichOneof("kind"):
             case "text":
                 if part.citations:
@@ -181,7 +181,7 @@ def _encode_answer(message: Message) -> dict[str, Json]:
             case "media":
                 wire.setdefault("images", []).append(encode_media(part.media, "message"))
             case "opaque" if part.opaque.dialect != DIALECT:
-                put_block(wire, part.opaque.dialect, part.opaque.json)
+                put_block(wire, part.opaque, place)
             case "opaque":
                 block = encode_opaque(part, "message")
                 (calls if "id" in block else blocks).append(block)
