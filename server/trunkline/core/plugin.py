@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
+from copy import deepcopy
 from difflib import get_close_matches
 from typing import ClassVar, Final, Protocol
 
@@ -119,8 +120,11 @@ class Plugins:
     def check(self) -> None:
         """Raise `GatewayError` where the configuration has a plugin at work that cannot be, or gives a wrong option."""
         for name in {*self._defaults, *self._on}:
-            options = dict(self._defaults.get(name, {}))
-            _configured(self._makers[name], Object(options, key=f"plugins.options.{name}"))
+            _configured(self._makers[name], Object(self._default(name), key=f"plugins.options.{name}"))
+
+    def _default(self, name: str) -> dict[str, Json]:
+        """The configured options of a plugin, to be taken out."""
+        return deepcopy(dict(self._defaults.get(name, {})))
 
     def _asked(self, request: ChatRequest) -> dict[str, Object]:
         """The plugins at work, in the order of the house, and their options. One that is named twice is one, whose
@@ -134,10 +138,10 @@ class Plugins:
             if plugin.HasField("enabled") or name not in options:
                 enabled[name] = plugin.enabled or not plugin.HasField("enabled")
             given = _options(plugin, f"plugins[{index}]")
-            before = options[name].fields if name in options else self._defaults.get(name, {})
+            before = options[name].fields if name in options else self._default(name)
             options[name] = Object({**before, **given}, parent=_TOP, key="plugins", index=index)
         for name in self._on:
-            options.setdefault(name, Object(dict(self._defaults.get(name, {})), parent=_TOP, key=f"plugins.{name}"))
+            options.setdefault(name, Object(self._default(name), parent=_TOP, key=f"plugins.{name}"))
         return {name: options[name] for name in self._makers if enabled.get(name)}
 
     def _name(self, given: str, path: str) -> str:
@@ -168,11 +172,9 @@ def _options(plugin: Plugin, path: str) -> dict[str, Json]:
     try:
         options = loads(plugin.options_json)
     except GatewayError as error:
-        raise invalid_request(
-            f"`{path}.options_json` cannot be read. {error.message}", f"{path}.options_json"
-        ) from None
+        raise invalid_request(f"`{path}` cannot be read. {error.message}", f"{path}.options_json") from None
     if not isinstance(options, dict):
-        raise invalid_request(f"`{path}.options_json` must be the text of a JSON object.", f"{path}.options_json")
+        raise invalid_request(f"`{path}` must be the text of a JSON object.", path)
     return options
 
 

@@ -15,7 +15,7 @@ from trunkline.errors import GatewayError
 from trunkline.plugins.json_text import JsonText
 from trunkline.v1 import chat_pb2
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChoiceEnd, PartDelta, ResponseFormat
-from trunkline.v1.content_pb2 import TokenLogprob
+from trunkline.v1.content_pb2 import Citation, TokenLogprob
 
 _MOST: Final = 16 * 1024 * 1024
 """The most characters of an answer that are held to be checked."""
@@ -125,6 +125,8 @@ class _Choice:
         match part.WhichOneof("kind"):
             case "text":
                 text = self._open[event.part_start.index] = _Text(self._sorts)
+                text.citations.extend(part.citations)
+                del part.citations[:]
                 part.text = self._kept(text.json.feed(part.text))
             case "tool_call" | "refusal":
                 self.answers = False
@@ -175,6 +177,10 @@ class _Choice:
         text = self._open.pop(end.index)
         rest = self._kept(text.json.end(whole=whole))
         self.faults.update(text.json.faults)
+        if text.citations:
+            text.citations.extend(end.part.citations)
+            del end.part.citations[:]
+            end.part.citations.extend(text.citations)
         if text.json.faults:
             for citation in end.part.citations:
                 # Where in the text a claim stands is not known any more.
@@ -195,13 +201,14 @@ class _Choice:
 
 
 class _Text:
-    """A text that is written, and the log probabilities of what was not told of it yet."""
+    """A text that is written, and what was not told of it yet: log probabilities, and the citations of its start."""
 
-    __slots__ = ("json", "logprobs")
+    __slots__ = ("citations", "json", "logprobs")
 
     def __init__(self, sorts: Set[str]) -> None:
         self.json = JsonText(sorts)
         self.logprobs: list[TokenLogprob] = []
+        self.citations: list[Citation] = []
 
 
 def _is_cut(end: ChoiceEnd) -> bool:
