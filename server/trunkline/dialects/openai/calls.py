@@ -5,6 +5,7 @@ from __future__ import annotations
 from trunkline.dialects.custom import CUSTOM, marked_by
 from trunkline.dialects.openai.content import DIALECT, decode_opaque
 from trunkline.dialects.openai.extra_content import put_foreign, take_foreign
+from trunkline.dialects.openai.plain import decode_plain_call
 from trunkline.dialects.wire import Json, Object, restore, text_of
 from trunkline.errors import invalid_request
 from trunkline.v1.content_pb2 import Part, ToolCall
@@ -12,7 +13,7 @@ from trunkline.v1.content_pb2 import Part, ToolCall
 
 def decode_call(wire: Object, part: Part) -> None:
     """Read one tool call. A call of another type than `function` and `custom` is carried verbatim."""
-    if _decode_plain(wire.fields, part) or _decode_custom(wire, part):
+    if decode_plain_call(wire.fields, part) or _decode_custom(wire, part):
         return
     if wire.fields.get("type") not in (None, "", "function"):
         if wire.lenient:
@@ -33,19 +34,6 @@ def decode_call(wire: Object, part: Part) -> None:
     wire.take_int("index")
     take_foreign(wire, part.extras)
     wire.keep(part.extras, DIALECT)
-
-
-def _decode_plain(fields: dict[str, Json], part: Part) -> bool:
-    """Read a call that holds nothing but what every call does, as nearly all do. Tells whether this was one."""
-    function = fields.get("function")
-    if not (type(function) is dict and len(function) == 2 and len(fields) == 3 and fields.get("type") == "function"):
-        return False
-    call_id, name, arguments = fields.get("id"), function.get("name"), function.get("arguments")
-    if not (type(call_id) is str and type(name) is str and type(arguments) is str):
-        return False
-    call = part.tool_call
-    call.id, call.name, call.arguments_json = call_id, name, arguments
-    return True
 
 
 def _decode_custom(wire: Object, part: Part) -> bool:

@@ -1,7 +1,7 @@
 """The commonest shapes of what a request holds, read without an object that knows its path and what is left of it.
 
-Each reader tells whether it read what it was given. What it did not read is as it was, for the general reader, which
-makes the same of what these read.
+Each reader tells whether it read what it was given; what it did not, it leaves as it was, to the general reader, which
+would make the same of what these read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from trunkline.dialects.wire import Json, text_of
 from trunkline.v1 import content_pb2
-from trunkline.v1.content_pb2 import Role
+from trunkline.v1.content_pb2 import Part, Role
 
 _ROLES: Final[dict[str, Role.ValueType]] = {
     "system": content_pb2.ROLE_SYSTEM,
@@ -44,21 +44,21 @@ def decode_plain_message(fields: dict[str, Json], messages: Any) -> bool:
     parts = message.parts
     parts.add().text = text
     for call in calls or ():
-        if type(call) is not dict or not _decode_plain_call(call, parts):
+        if type(call) is not dict or not decode_plain_call(call, parts.add()):
             del messages[-1]
             return False
     return True
 
 
-def _decode_plain_call(fields: dict[str, Json], parts: Any) -> bool:
-    """Read a call that holds nothing but what every call does into the field `parts`."""
+def decode_plain_call(fields: dict[str, Json], part: Part) -> bool:
+    """Read a call that holds nothing but what every call does into `part`."""
     function = fields.get("function")
     if not (type(function) is dict and len(function) == 2 and len(fields) == 3 and fields.get("type") == "function"):
         return False
     call_id, name, arguments = fields.get("id"), function.get("name"), function.get("arguments")
     if not (type(call_id) is str and type(name) is str and type(arguments) is str):
         return False
-    call = parts.add().tool_call
+    call = part.tool_call
     call.id, call.name, call.arguments_json = call_id, name, arguments
     return True
 
