@@ -6,12 +6,25 @@ from typing import Any
 
 import pytest
 from anthropic.types import Message
-from dialects.anthropic.cases import ANSWERS, each, load, read_answer, write_answer
+from dialects.anthropic.cases import (
+    ANSWERS,
+    each,
+    framed,
+    load,
+    read_answer,
+    read_stream,
+    whole,
+    write_answer,
+    write_request,
+    write_stream,
+)
 from pydantic import TypeAdapter, ValidationError
 from wire.recordings import Recording
 
-from trunkline.v1 import chat_pb2
-from trunkline.v1.chat_pb2 import ChatResponse
+from trunkline.call import Loss
+from trunkline.core.fold import unfold
+from trunkline.v1 import chat_pb2, content_pb2
+from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
 
 SDK = TypeAdapter(Message)
 
@@ -100,3 +113,49 @@ def test_refusals_keep_their_details() -> None:
 def test_answers_of_other_shapes_are_borne(wire: dict[str, Any]) -> None:
     """An answer that holds something else than the expected is read as far as it goes."""
     assert len(read_answer(wire).choices) == 1
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "compaction", "content": "What was said.", "encrypted_content": "e"},
+        {"type": "fallback", "from": {"model": "a"}, "to": {"model": "b"}},
+        {
+            "type": "advisor_tool_result",
+            "tool_use_id": "srvtoolu_1",
+            "content": {"type": "advisor_result", "text": "a"},
+        },
+        {"type": "tool_search_tool_result", "tool_use_id": "srvtoolu_1", "content": {"tool_references": []}},
+        {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "n", "server_name": "s", "input": {"a": 2**60}},
+        {"type": "mcp_tool_result", "tool_use_id": "mcptoolu_1", "is_error": False, "content": []},
+        {"type": "container_upload", "file_id": "file_1"},
+    ],
+    ids=lambda block: block["type"],
+)
+def test_blocks_of_anthropics_own_are_carried(block: dict[str, Any]) -> None:
+    """Whole, and back to it: none is a call for the caller to make."""
+    text = {"type": "text", "text": "Hi"}
+    read = read_answer({"content": [block, text], "stop_reason": "end_turn"})
+    assert [part.WhichOneof("kind") for part in read.choices[0].message.parts] == ["opaque", "text"]
+    assert read.choices[0].finish.reason == chat_pb2.FINISH_REASON_STOP
+    assert write_answer(read)["content"] == [block, text]
+    losses: list[Loss] = []
+    asked = ChatRequest(model="m", messages=[{"role": content_pb2.ROLE_USER, "parts": [{"text": "?"}]}])  # type: ignore[list-item]
+    asked.messages.append(read.choices[0].message)
+    assert write_request(asked, losses=losses)["messages"][1]["content"] == [block, text]
+    assert losses == []
+
+
+def test_what_stands_beside_the_content_is_kept() -> None:
+    """`container`, `context_management` and `stop_details`, whole and streamed."""
+    beside = {
+        "container": {"id": "c", "expires_at": "2026-01-01T00:00:00Z"},
+        "context_management": {"applied_edits": [{"type": "clear_tool_uses_20250919"}]},
+        "stop_details": {"type": "refusal"},
+    }
+    read = read_answer({"id": "m", "content": [], "stop_reason": "end_turn", "usage": {}, **beside})
+    written = write_answer(read)
+    assert {key: written[key] for key in beside} == beside
+    again = whole(read_stream(framed(write_stream(unfold(read)))))
+    written = write_answer(again)
+    assert {key: written[key] for key in beside} == beside

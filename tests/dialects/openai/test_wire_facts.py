@@ -113,6 +113,19 @@ def test_usage_comes_anywhere_and_counts_once() -> None:
         assert "usage" not in answer.extras.get("openai", "")
 
 
+def test_a_stream_need_not_say_that_it_is_done() -> None:
+    """GPUStack, TGI and most of Perplexity's end with their last choice; what follows that is read all the same."""
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    for end in (
+        [chunk(finish="stop", usage=usage)],
+        [chunk(finish="stop"), {"id": "r", "choices": [], "usage": usage}],
+    ):
+        answer = streamed(chunk({"content": "Hi"}), *end, done=False)
+        assert (answer.choices[0].finish.native_reason, answer.usage.output_tokens) == ("stop", 2)
+    with pytest.raises(GatewayError):
+        streamed(chunk({"content": "Hi"}), done=False)
+
+
 def test_thinking_in_a_list_is_reasoning() -> None:
     """Mistral: `content` turns into a list, in deltas too."""
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}, {"type": "text", "text": "m"}]}

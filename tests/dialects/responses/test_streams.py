@@ -434,6 +434,16 @@ def test_odd_events_are_survived(event: dict[str, Any]) -> None:
     assert "Hi" in [part.text for part in fold(decode(events)).choices[0].message.parts]
 
 
+def test_padding_is_dropped() -> None:
+    """`obfuscation` hides the length of an event."""
+    where = {"output_index": 7, "content_index": 0, "item_id": "msg_1"}
+    padded = {"type": "response.output_text.delta", **where, "delta": "Hi", "obfuscation": "xyz"}
+    answer = fold(decode(stream(padded)))
+    assert "Hi" in str(answer)
+    assert "obfuscation" not in str(answer)
+    assert not any(b"obfuscation" in data for data in encode(decode(stream(padded))))
+
+
 def test_what_follows_the_end_is_not_read() -> None:
     """`[DONE]`, as OpenRouter sends it, and anything else."""
     decoder = responses.StreamDecoder()
