@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, Protocol
+from fnmatch import fnmatchcase
+from typing import Final, Literal, Protocol
 
 from trunkline.errors import GatewayError
 from trunkline.v1 import errors_pb2
@@ -20,6 +21,48 @@ Operation = Literal[
     "chat", "stream_chat", "count_tokens", "compact", "embed", "explain", "list_models", "get_model", ""
 ]
 """What was asked for; empty where the request failed before that was known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and what he may do. Names of models and providers may hold `*` for anything; without any, all are
+    allowed. `name` is shown in logs; `dialect` is how errors are told to him, `plan` and `tags` are for rules and
+    records.
+    """
+
+    name: str
+    key_id: str = ""
+    user_id: str = ""
+    team_id: str = ""
+    organization_id: str = ""
+    plan: str = ""
+    admin: bool = False
+    models: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    surfaces: frozenset[str] = frozenset()
+    dialect: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def account(self) -> str:
+        """What no two callers share: whose stored things are whose is told by it."""
+        return self.key_id or self.name
+
+    @property
+    def restricted(self) -> bool:
+        """Whether there are models or providers that he may not ask."""
+        return bool(self.models or self.providers)
+
+    def may_ask(self, name: str, provider: str, model: str) -> bool:
+        """Whether he may ask for `name` and get `model` of `provider`."""
+        if self.providers and not any(fnmatchcase(provider, one) for one in self.providers):
+            return False
+        names = (name, f"{provider}/{model}", model)
+        return not self.models or any(fnmatchcase(asked, one) for one in self.models for asked in names)
+
+
+ANYONE: Final = Caller("anonymous")
+"""The caller where there are no keys."""
 
 
 class LossKind(Enum):
@@ -44,7 +87,7 @@ class Attempt:
 
     `key` tells which of the provider's keys, where it has several. `whole` tells that the answer came to its end, and
     `estimated` that the provider did not tell all of `usage`. `held` tells that the gateway itself sent nothing, since
-    the provider has as many calls as it may.
+    the provider has as many calls as it may. `characters` is how much of a stream came.
     """
 
     call: Call
@@ -60,6 +103,7 @@ class Attempt:
     error: GatewayError | None = None
     usage: Usage | None = None
     estimated: bool = False
+    characters: int = 0
     whole: bool = False
     held: bool = False
 
@@ -82,13 +126,15 @@ class Call:
     rather than leave it out. `traceparent` is the W3C trace context to send upstream, empty where there is none.
     `routing_mode` and `rule` tell how the targets were put in order; `report` tells all of it. `metadata` is what the
     caller notes about the call, and `headers` what his transport told, by lower-case name. `warnings` are told to him
-    beside the answer. `plugins` counts what the plugins did, such as `web.results`.
+    beside the answer, and `limits` are the headers that tell how his limits stand. `plugins` counts what the plugins
+    did, such as `web.results`.
     """
 
     id: str
     surface: Surface
     operation: Operation = ""
     caller: str = ""
+    owner: Caller = ANYONE
     deadline: float | None = None
     strict: bool = False
     traceparent: str = ""
@@ -105,6 +151,7 @@ class Call:
     metadata: dict[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     warnings: list[str] = field(default_factory=list)
+    limits: dict[str, str] = field(default_factory=dict)
     plugins: dict[str, int] = field(default_factory=dict)
     usage: Usage | None = None
     served_model: str = ""

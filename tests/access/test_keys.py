@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.access.keys import ANONYMOUS, Keys
+from trunkline.access.keys import Keys
+from trunkline.call import ANYONE
 from trunkline.errors import GatewayError
 from trunkline.v1 import errors_pb2
 
@@ -16,23 +19,23 @@ KEYS = Keys([("alice", "sk-alice-0123456789"), ("bob", "sk-bob-0123456789"), ("s
 def refusal(key: str) -> str:
     """The message with which `key` is refused."""
     with pytest.raises(GatewayError) as raised:
-        KEYS.authenticate(key)
+        asyncio.run(KEYS.authenticate(key))
     assert raised.value.reason == errors_pb2.ERROR_REASON_UNAUTHENTICATED
     assert raised.value.row.openai_code == "invalid_api_key"
     return raised.value.message
 
 
-def test_a_key_tells_the_caller() -> None:
+async def test_a_key_tells_the_caller() -> None:
     """Each key gives the name it is configured with."""
-    assert KEYS.authenticate("sk-alice-0123456789") == "alice"
-    assert KEYS.authenticate("sk-bob-0123456789") == "bob"
-    assert KEYS.authenticate("x") == "short"
+    assert (await KEYS.authenticate("sk-alice-0123456789")).name == "alice"
+    assert (await KEYS.authenticate("sk-bob-0123456789")).name == "bob"
+    assert (await KEYS.authenticate("x")).name == "short"
 
 
 @pytest.mark.parametrize("key", ["", "anything", "\udcff"])
-def test_without_keys_everyone_is_let_in(key: str) -> None:
+async def test_without_keys_everyone_is_let_in(key: str) -> None:
     """Open mode asks for nothing and believes nothing."""
-    assert Keys([]).authenticate(key) == ANONYMOUS
+    assert await Keys([]).authenticate(key) == ANYONE
 
 
 def test_a_missing_key() -> None:

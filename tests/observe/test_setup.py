@@ -10,7 +10,7 @@ from aiohttp import web
 from observe.samples import Scripted, answered, failure, output
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from trunkline.call import Call
+from trunkline.call import Call, Caller
 from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
@@ -30,6 +30,11 @@ KEY = "sk-caller-0123456789"
 class NoModels:
     async def list(self) -> list[Model]:
         return []
+
+
+async def alice(key: str) -> Caller:
+    """Everyone is Alice."""
+    return Caller("alice")
 
 
 def gateway() -> Gateway:
@@ -69,12 +74,13 @@ async def test_no_prompt_and_no_key():
             tracing_endpoint=f"http://127.0.0.1:{runner.addresses[0][1]}",
             tracing_headers={"authorization": f"Bearer {KEY}"},
         )
-        entry = Entry(gateway(), lambda key: "alice", observers.observers)
+        entry = Entry(gateway(), alice, observers.observers)
         for model in ("good", "broken"):
             headers = {"authorization": f"Bearer {KEY}"}
             call = entry.open("openai", headers)
             try:
-                await entry.admit(call, headers).chat(request(model), call)
+                admitted = await entry.admit(call, headers)
+                await admitted.chat(request(model), call)
             except Exception as error:  # noqa: BLE001 - as a surface does
                 call.fail(error)
             entry.close(call)

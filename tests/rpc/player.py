@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import grpc
 
-from trunkline.call import Attempt, Call, Loss
+from trunkline.call import Attempt, Call, Caller, Loss
 from trunkline.config.model import GrpcConfig
 from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
@@ -159,10 +159,10 @@ class House:
             raise not_found(f"There is no model `{model}`.", "model")
         return [Target(self.player, model.removeprefix("player/"))]
 
-    def _authenticate(self, key: str) -> str:
+    async def _authenticate(self, key: str) -> Caller:
         if self._key and key != self._key:
             raise GatewayError(errors_pb2.ERROR_REASON_UNAUTHENTICATED, "The key is missing or wrong.")
-        return "tester"
+        return Caller("tester")
 
 
 @asynccontextmanager

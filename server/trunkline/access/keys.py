@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Final
 
+from trunkline.call import ANYONE, Caller
 from trunkline.errors import GatewayError
 from trunkline.v1 import errors_pb2
-
-ANONYMOUS: Final = "anonymous"
-"""The caller's name where no keys are configured."""
 
 _MISSING = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
@@ -19,25 +16,25 @@ _MISSING = (
 
 
 class Keys:
-    """Tells callers by their keys, each a pair of name and secret. Without any, everyone is `ANONYMOUS`.
+    """Tells callers by their keys, each a pair of name and secret. Without any, everyone is `ANYONE`.
 
     Only digests are kept. A key is looked up by its digest, so the time taken tells nothing of how much of it is right.
     """
 
     def __init__(self, keys: Iterable[tuple[str, str]]) -> None:
-        self._names = {_digest(secret): name for name, secret in keys}
+        self._callers = {_digest(secret): Caller(name) for name, secret in keys}
 
-    def authenticate(self, key: str) -> str:
-        """The name of the caller who presents `key`, empty where none was. Raises `GatewayError` (UNAUTHENTICATED)."""
-        if not self._names:
-            return ANONYMOUS
+    async def authenticate(self, key: str) -> Caller:
+        """The caller who presents `key`, empty where none was. Raises `GatewayError` (UNAUTHENTICATED)."""
+        if not self._callers:
+            return ANYONE
         if not key:
             raise GatewayError(errors_pb2.ERROR_REASON_UNAUTHENTICATED, _MISSING)
-        name = self._names.get(_digest(key))
-        if name is None:
+        caller = self._callers.get(_digest(key))
+        if caller is None:
             message = f"Incorrect API key provided: {_mask(key)}."
             raise GatewayError(errors_pb2.ERROR_REASON_UNAUTHENTICATED, message)
-        return name
+        return caller
 
 
 def _digest(key: str) -> bytes:

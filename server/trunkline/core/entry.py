@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from trunkline.call import Call, Observer, Surface
+from trunkline.call import Call, Caller, Observer, Surface
 from trunkline.core.gateway import Gateway
-from trunkline.errors import invalid_request
+from trunkline.errors import GatewayError, invalid_request
+from trunkline.v1 import errors_pb2
 
-Authenticate = Callable[[str], str]
-"""A key as the caller sent it (empty where none) -> the caller's name; raises `GatewayError` (UNAUTHENTICATED)."""
+Authenticate = Callable[[str], Awaitable[Caller]]
+"""A key as the caller sent it (empty where none) -> the caller; raises `GatewayError` (UNAUTHENTICATED)."""
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TRUE = frozenset({"1", "true", "yes"})
@@ -43,21 +44,29 @@ class Entry:
             observer.call_started(call)
         return call
 
-    def admit(self, call: Call, headers: Mapping[str, str], timeout: float | None = None) -> Gateway:
+    async def admit(self, call: Call, headers: Mapping[str, str], within: float | None = None) -> Gateway:
         """Let the call in, and give the gateway that answers it.
 
-        `timeout`, in seconds, is what the transport itself allows; the header `x-trunkline-timeout` may shorten it.
-        Raises `GatewayError`: UNAUTHENTICATED for a missing or wrong key, INVALID_REQUEST for a bad header.
+        `within`, in seconds, is what the transport itself allows; the header `x-trunkline-timeout` may shorten it.
+        Raises `GatewayError`: UNAUTHENTICATED for a missing or wrong key, PERMISSION_DENIED for one that is not for
+        this surface, INVALID_REQUEST for a bad header.
         """
-        call.caller = self._authenticate(_key(headers))
+        owner = call.owner = await self._authenticate(_key(headers))
+        call.caller = owner.name
+        if owner.surfaces and call.surface not in owner.surfaces:
+            surfaces = ", ".join(f"`{surface}`" for surface in sorted(owner.surfaces))
+            raise GatewayError(
+                errors_pb2.ERROR_REASON_PERMISSION_DENIED,
+                f"The key is not for the surface `{call.surface}`; it is for {surfaces}.",
+            )
         call.headers = headers
         call.strict = headers.get("x-trunkline-strict", "").lower() in _TRUE
         asked = headers.get("x-trunkline-timeout")
         if asked is not None:
             seconds = _seconds(asked)
-            timeout = seconds if timeout is None else min(timeout, seconds)
-        if timeout is not None:
-            call.deadline = call.started + timeout
+            within = seconds if within is None else min(within, seconds)
+        if within is not None:
+            call.deadline = call.started + within
         return self._gateway
 
     def close(self, call: Call) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -13,8 +12,10 @@ from trunkline.call import Attempt, Call
 from trunkline.core.attempts import Attempts
 from trunkline.core.check import Limits, check, check_embed
 from trunkline.core.estimate import estimate_tokens
+from trunkline.core.meter import Meter
 from trunkline.core.plan import Candidate, Leg, Plan, Plans
 from trunkline.core.plugin import Plugins, Prepared
+from trunkline.core.running import Running
 from trunkline.core.streaming import stream_answer
 from trunkline.core.target import Target
 from trunkline.errors import GatewayError, invalid_request, provider_failed, unsupported
@@ -47,28 +48,35 @@ class Gateway:
     call's record. Cancelling a method, or closing its generator, stops the provider at once.
     """
 
-    def __init__(self, plans: Plans, models: Models, limits: Limits, plugins: Plugins | None = None) -> None:
+    def __init__(
+        self,
+        plans: Plans,
+        models: Models,
+        limits: Limits,
+        plugins: Plugins | None = None,
+        meter: Meter | None = None,
+    ) -> None:
         self._plans = plans
         self._models = models
         self._limits = limits
         self._plugins = plugins or Plugins()
-        self._running = _Running()
+        self._running = Running(meter)
 
     async def chat(self, request: ChatRequest, call: Call) -> ChatResponse:
         """Answer `request` in one message."""
         call.operation = "chat"
         plan, prepared = await self._begin(request, call)
-        with self._running:
+        async with self._running(call, plan):
             attempts = Attempts(plan, call)
             response = await attempts.ask(
                 lambda candidate, attempt: _whole(
                     candidate.target.provider.chat(candidate.request, attempt), attempt.provider
                 )
             )
-        response.provider = call.provider
-        call.served_model = response.model
-        _note_usage(call, response.usage)
-        call.finish = response.choices[0].finish.reason
+            response.provider = call.provider
+            call.served_model = response.model
+            _note_usage(call, response.usage)
+            call.finish = response.choices[0].finish.reason
         self._plans.done(plan, attempts.answered, call)
         return prepared.answer(response) if prepared else response
 
@@ -80,7 +88,7 @@ class Gateway:
         """
         call.operation = "stream_chat"
         plan, prepared = await self._begin(request, call)
-        with self._running:
+        async with self._running(call, plan):
             attempts = Attempts(plan, call)
             async with aclosing(stream_answer(attempts, call)) as batches:
                 async for batch in batches:
@@ -95,7 +103,7 @@ class Gateway:
         call.operation = "count_tokens"
         plan = await self._plan(request, call)
         try:
-            with self._running:
+            async with self._running(call, plan):
                 counted = await Attempts(plan, call).ask(
                     lambda candidate, attempt: candidate.target.provider.count_tokens(candidate.request, attempt),
                     once=True,
@@ -114,11 +122,11 @@ class Gateway:
         """The conversation of `request`, made shorter by its provider. Raises UNSUPPORTED where that does not do it."""
         call.operation = "compact"
         plan = await self._plan(request, call)
-        with self._running:
+        async with self._running(call, plan):
             attempts = Attempts(plan, call)
             compacted = await attempts.ask(_compacted)
-        call.served_model = compacted.model
-        _note_usage(call, compacted.usage)
+            call.served_model = compacted.model
+            _note_usage(call, compacted.usage)
         return compacted
 
     async def embed(self, request: EmbedRequest, call: Call) -> EmbedResponse:
@@ -127,18 +135,18 @@ class Gateway:
         call.model = request.model
         check_embed(request, self._limits)
         plan = await self._plans.embed(request, call)
-        with self._running:
+        async with self._running(call, plan):
             response = await Attempts(plan, call).ask(
                 lambda candidate, attempt: candidate.target.provider.embed(candidate.request, attempt)
             )
-        if len(response.embeddings) != len(request.inputs):
-            raise provider_failed(
-                f"The provider gave {len(response.embeddings)} vectors for {len(request.inputs)} inputs.",
-                provider=call.provider,
-            )
-        response.provider = call.provider
-        call.served_model = response.model
-        _note_usage(call, response.usage)
+            response.provider = call.provider
+            call.served_model = response.model
+            _note_usage(call, response.usage)
+            if len(response.embeddings) != len(request.inputs):
+                raise provider_failed(
+                    f"The provider gave {len(response.embeddings)} vectors for {len(request.inputs)} inputs.",
+                    provider=call.provider,
+                )
         return response
 
     async def explain(self, request: ExplainRequest, call: Call) -> RouteReport:
@@ -194,8 +202,11 @@ class Gateway:
         return plan, prepared
 
     async def _prepare(self, request: ChatRequest, call: Call, before: Prepared | None = None) -> Prepared:
-        with self._running:
+        self._running.begin()
+        try:
             return await self._plugins.prepare(request, call, before)
+        finally:
+            self._running.end()
 
     async def _plan(self, request: ChatRequest, call: Call) -> Plan[ChatRequest]:
         call.model = request.model
@@ -211,24 +222,6 @@ def _with_request(leg: Leg[ChatRequest], asked: ChatRequest, request: ChatReques
     """The leg with `request` in place of `asked`."""
     candidates = [replace(one, request=request) if one.request is asked else one for one in leg.candidates]
     return Leg(candidates, leg.policy)
-
-
-class _Running:
-    """Counts the calls that are within it; `none` is set while there is none."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self.none = asyncio.Event()
-        self.none.set()
-
-    def __enter__(self) -> None:
-        self._count += 1
-        self.none.clear()
-
-    def __exit__(self, *_: object) -> None:
-        self._count -= 1
-        if not self._count:
-            self.none.set()
 
 
 def _note_usage(call: Call, usage: Usage) -> None:

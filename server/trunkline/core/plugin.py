@@ -172,7 +172,7 @@ def _options(plugin: Plugin, path: str) -> dict[str, Json]:
     try:
         options = loads(plugin.options_json)
     except GatewayError as error:
-        raise invalid_request(f"`{path}` cannot be read. {error.message}", f"{path}.options_json") from None
+        raise invalid_request(f"`{path}` cannot be read. {error.message}", path) from None
     if not isinstance(options, dict):
         raise invalid_request(f"`{path}` must be the text of a JSON object.", path)
     return options

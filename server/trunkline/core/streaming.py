@@ -130,6 +130,7 @@ class _Source:
             match event.WhichOneof("event"):
                 case "part_delta":
                     self._told = True
+                    attempt.characters += len(event.part_delta.text)
                 case "start":
                     event.start.provider = attempt.provider
                 case "usage":

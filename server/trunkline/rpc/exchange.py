@@ -76,7 +76,7 @@ class Exchange:
         self.call = self._exchanges.open(headers)
         context.add_done_callback(cast(Any, self._close))  # its stub takes no function at all
         try:
-            self.gateway = self._exchanges.entry.admit(self.call, headers, context.time_remaining())
+            self.gateway = await self._exchanges.entry.admit(self.call, headers, context.time_remaining())
         except Exception as error:  # noqa: BLE001 - any is told to the caller
             await self._fail(error)
         return self

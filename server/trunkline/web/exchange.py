@@ -63,7 +63,7 @@ class Exchange:
         async def handle(request: web.Request) -> web.StreamResponse:
             call = entry.open(self._surface, request.headers)
             try:
-                return await answer(request, call, entry.admit(call, request.headers))
+                return await answer(request, call, await entry.admit(call, request.headers))
             except GatewayError as error:
                 call.fail(error)
                 return self._refuse(error, call)
@@ -102,7 +102,7 @@ class Exchange:
 
 def call_headers(call: Call) -> dict[str, str]:
     """The headers that tell of a call: its id, who was asked and answered, and what the target could not take."""
-    headers = {"x-request-id": call.id}
+    headers = {"x-request-id": call.id, **call.limits}
     if call.routing_mode:
         headers["x-trunkline-routing-mode"] = call.routing_mode
     if call.rule:

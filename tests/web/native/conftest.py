@@ -17,7 +17,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from trunkline.call import Attempt, Call
+from trunkline.call import Attempt, Call, Caller
 from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
 from trunkline.core.fold import unfold
@@ -25,11 +25,11 @@ from trunkline.core.gateway import Gateway
 from trunkline.core.plan import InOrder
 from trunkline.core.target import Target
 from trunkline.errors import GatewayError, not_found
+from trunkline.services import SERVICES
 from trunkline.v1 import content_pb2, errors_pb2
 from trunkline.v1.chat_pb2 import FINISH_REASON_STOP, ChatEvent, ChatRequest, ChatResponse
 from trunkline.v1.models_pb2 import Model
 from trunkline.web.native.routes import routes
-from trunkline.services import SERVICES
 from trunkline.web.openapi.comments import compile_protos
 
 
@@ -136,10 +136,10 @@ def resolve(provider: Provider) -> Callable[[str], Sequence[Target]]:
     return targets
 
 
-def authenticate(key: str) -> str:
+async def authenticate(key: str) -> Caller:
     if key == "wrong":
         raise GatewayError(errors_pb2.ERROR_REASON_UNAUTHENTICATED, "The key is wrong.")
-    return key
+    return Caller(key)
 
 
 @asynccontextmanager

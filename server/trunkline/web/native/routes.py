@@ -74,7 +74,7 @@ class Native:
             rule, variables = self._find(request.method, path)
             if rule is None:
                 return _wrong_method(request, call, self._methods(path))
-            gateway = self._entry.admit(call, metadata, timeout_of(metadata))
+            gateway = await self._entry.admit(call, metadata, timeout_of(metadata))
             decoder = Decoder()
             body = b"" if rule.body is None else await _body(request, call, self._body_timeout)
             message = _message(rule, body, variables, _query(request), decoder)

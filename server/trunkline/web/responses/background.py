@@ -106,7 +106,7 @@ class Background:
     async def _write(self, run: Run, frames: Frames, headers: dict[str, str]) -> None:
         call = self._entry.open("responses", headers)
         try:
-            gateway = self._entry.admit(call, headers)
+            gateway = await self._entry.admit(call, headers)
             begun = False
             async with aclosing(gateway.stream_chat(run.turn.request, call)) as batches:
                 async for batch in batches:
