@@ -10,8 +10,10 @@ from trunkline.plugins.search_engine import Result
 from trunkline.v1.content_pb2 import Citation
 
 _ADDRESS: Final = re.compile(r"https?://[^\s<>\"`]{1,2048}")
-_AFTER: Final = frozenset(".,;:!?'*_)]}>|")
-"""What may stand right behind an address in a sentence, and in one as well."""
+_AFTER: Final = ".,;:!?'*_]}>|"
+"""What may stand right behind an address in a sentence."""
+_MOST_LINKS: Final = 10_000
+"""The most addresses that are looked at."""
 _LABEL: Final = re.compile(r"\[[^\[\]\n]{0,512}\]\(\Z")
 _LONGEST_LABEL: Final = 515
 
@@ -24,11 +26,16 @@ def by_address(results: Iterable[Result]) -> dict[str, Result]:
 def citations(text: str, results: Mapping[str, Result]) -> list[Citation]:
     """A citation for each link to one of `results`, in order. A markdown link counts with its label."""
     found: list[Citation] = []
-    for match in _ADDRESS.finditer(text):
-        result, end = _linked(text, match.start(), match.end(), results)
+    position = 0
+    for _ in range(_MOST_LINKS):
+        match = _ADDRESS.search(text, position)
+        if match is None:
+            break
+        start = match.start()
+        position = end = start + _length(match[0])
+        result = results.get(_form(text[start:end]))
         if result is None:
             continue
-        start = match.start()
         label = _LABEL.search(text[max(0, start - _LONGEST_LABEL) : start])
         if label is not None and text[end : end + 1] == ")":
             start, end = start - len(label[0]), end + 1
@@ -38,19 +45,19 @@ def citations(text: str, results: Mapping[str, Result]) -> list[Citation]:
     return found
 
 
-def _linked(text: str, start: int, end: int, results: Mapping[str, Result]) -> tuple[Result | None, int]:
-    """The result that an address leads to, and where the address ends."""
-    least = max(start, end - 16)
-    while True:
-        result = results.get(_form(text[start:end]))
-        if result is not None or end <= least or text[end - 1] not in _AFTER:
-            break
-        end -= 1
-    # A label may stand against the next one: `[a](x)[b](y)`.
-    if result is None and ")" in text[start:end]:
-        cut = text.index(")", start)
-        result, end = results.get(_form(text[start:cut])), cut
-    return result, end
+def _length(address: str) -> int:
+    """How much of what looks like an address is one: it ends before a bracket that it did not open, and before what
+    ends a sentence."""
+    depth = 0
+    for place, char in enumerate(address):
+        if char == "(":
+            depth += 1
+        elif char == ")":
+            depth -= 1
+            if depth < 0:
+                address = address[:place]
+                break
+    return len(address.rstrip(_AFTER))
 
 
 def _form(address: str) -> str:
