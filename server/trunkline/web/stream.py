@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Protocol
@@ -10,10 +11,12 @@ from aiohttp import web
 
 from trunkline.call import Call
 from trunkline.core.gateway import Gateway
-from trunkline.errors import GatewayError
+from trunkline.errors import GatewayError, internal
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import call_headers
+
+_log = logging.getLogger("trunkline")
 
 
 class Writer(Protocol):
@@ -56,11 +59,18 @@ async def send_stream(
         if settle is not None:
             await settle()
         await out.write(last)
-    except GatewayError as error:
+    except ConnectionResetError:
+        raise
+    except Exception as error:
         if not out.begun:
             raise
-        call.fail(error)
-        last = writer.error(error)
+        told = error
+        if not isinstance(told, GatewayError):
+            # The status line is out: a second one would be read as a piece of the stream.
+            _log.exception("call %s failed in the gateway", call.id, exc_info=error)
+            told = internal("The gateway failed; its log tells why.")
+        call.fail(told)
+        last = writer.error(told)
         if settle is not None:
             with suppress(GatewayError):  # that the answer failed is told all the same
                 await settle()
