@@ -17,11 +17,10 @@ from trunkline.routing.preferences import check_routing, excluded, in_asked_orde
 from trunkline.routing.report import report_with_facts
 from trunkline.routing.rules import Rules
 from trunkline.routing.strategies import SORTS, Chance, Ranked, by_chance, strategies
+from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, Plugin, Routing
 from trunkline.v1.embeddings_pb2 import EmbedRequest
 from trunkline.v1.routes_pb2 import RouteReport
-
-_NO_ROUTING = Routing()
 
 
 class Router:
@@ -41,7 +40,7 @@ class Router:
         rule = ""
         if self._rules:
             request, rule = self._rules.apply(request, call)
-        if not request.HasField("routing"):
+        if not request.HasField("routing") and not call.owner.restricted:
             meaning = self._names.known(request.model)
             if meaning is not None and len(meaning.offers) == 1 and meaning.plain:
                 # What most calls are: one name, one target, and nothing to choose.
@@ -112,12 +111,31 @@ class _Planning:
         first: GatewayError | None = None
         for one in (name, *self._routing.fallback_models):
             try:
-                meanings.append(await self._router.names.resolve(one))
+                meaning = await self._router.names.resolve(one)
+                meanings.append(self._permitted(one, meaning) if self._call.owner.restricted else meaning)
             except GatewayError as error:
                 first = first or error
         if not meanings and first is not None:
             raise first
         return meanings
+
+    def _permitted(self, name: str, meaning: Meaning) -> Meaning:
+        """What the caller's key allows of what `name` stands for. Raises `GatewayError` (PERMISSION_DENIED) where that
+        is nothing."""
+        owner = self._call.owner
+        offers = self._without(
+            meaning.offers,
+            lambda offer: (
+                None if owner.may_ask(name, offer.target.provider.name, offer.target.model) else "not for this key"
+            ),
+        )
+        if not offers:
+            raise GatewayError(
+                errors_pb2.ERROR_REASON_PERMISSION_DENIED,
+                f"The key may not ask for the model `{name[:128]}`. `GET /v1/models` lists what it may ask for.",
+                param="model",
+            )
+        return replace(meaning, offers=offers)
 
     def _merged(self, meanings: Sequence[Meaning]) -> Sequence[Meaning]:
         """One meaning for all names where their targets are to be put in one order."""
@@ -179,7 +197,7 @@ class _Planning:
                 offers = self._without(offers, lambda offer: lacking(offer, needs) if offer.known else None)
         return offers
 
-    def _without(self, offers: list[Offer], reason: Callable[[Offer], str | None]) -> list[Offer]:
+    def _without(self, offers: Sequence[Offer], reason: Callable[[Offer], str | None]) -> list[Offer]:
         kept: list[Offer] = []
         for offer in offers:
             why = reason(offer)
