@@ -15,6 +15,9 @@ from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatRequest
 
 
+USUAL = Policy()
+
+
 @dataclass
 class SetPulse:
     """A pulse as the test sets it: left alone until `until`, for `error`."""
@@ -46,7 +49,7 @@ def candidate(name: str = "a", pulse: Pulse = STEADY, provider: Any = None, pref
     return Candidate(Target(provider or ScriptedProvider(name), "m", pulse=pulse, prefills=prefills), asking())
 
 
-def plan_of(*legs: Iterable[Candidate[Any]], policy: Policy = Policy()) -> Plan[ChatRequest]:
+def plan_of(*legs: Iterable[Candidate[Any]], policy: Policy = USUAL) -> Plan[ChatRequest]:
     """A plan of one leg for each list of candidates."""
     return Plan([Leg(list(candidates), policy) for candidates in legs], "order")
 

@@ -87,7 +87,7 @@ def test_many_waits_need_one_timer() -> None:
             made += 1
             return real(*args, **options)  # type: ignore[arg-type]
 
-        loop.call_at = counted  # type: ignore[method-assign,assignment]
+        loop.call_at = counted  # type: ignore[method-assign]
         for _ in range(1000):
             await patience.wait(asyncio.sleep(0), time.monotonic() + 60, failure)
         patience.close()

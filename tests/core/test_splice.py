@@ -72,7 +72,7 @@ def _cuts(told: list[ChatEvent]) -> range:
 @pytest.mark.parametrize("recording", _STREAMS, ids=lambda one: one.id)
 def test_an_answer_can_be_gone_on_with_wherever_it_breaks_off(recording: Recording) -> None:
     """For every position: either nothing was shown, or the answer cannot be gone on with since a tool was called or it
-    was at its end, or what the second target adds makes it whole, in legal order, with the seam and the usage of both."""
+    was at its end, or what the second target adds makes it whole, in legal order, with the seam and both usages."""
     told = decode([recording.body])
     full = text_of(whole(copied(told)))
     seamed = 0

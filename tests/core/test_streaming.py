@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from core.plans import SetPulse, calling, candidate, plan_of
+from core.plans import USUAL, SetPulse, calling, candidate, plan_of
 from fakes import virtual_time
 from fakes.scripted_provider import Act, ScriptedProvider, events, failure
 from hypothesis import given, settings
@@ -54,9 +54,7 @@ class Ended:
         return "".join(part.text for choice in fold(self.events).choices for part in choice.message.parts)
 
 
-def played(
-    *acts: Act | GatewayError | str | list[Any], policy: Policy = Policy(), deadline: float | None = None
-) -> Ended:
+def played(*acts: Act | GatewayError | str | list[Any], policy: Policy = USUAL, deadline: float | None = None) -> Ended:
     """What comes of a stream over one target for each of `acts`, which all go on with what others began."""
     return virtual_time.run(_play(acts, policy, deadline))
 

@@ -233,7 +233,7 @@ def test_every_walk_ends_within_its_bounds(
     now = 0.0
     asked: list[str] = []
     raised: list[GatewayError] = []
-    try:
+    with pytest.raises(GatewayError) as told:
         while True:
             step = walk.next(now)
             assert step.delay >= 0
@@ -243,8 +243,7 @@ def test_every_walk_ends_within_its_bounds(
             now += fails.draw(st.sampled_from([0.0, 0.1, 20.0]))
             raised.append(failure(fails.draw(_REASONS), fails.draw(st.sampled_from([None, 3.0]))))
             walk.failed(step.candidate, raised[-1], now)
-    except GatewayError as error:
-        assert error is raised[-1] if raised else "asked again" in error.message
+    assert told.value is raised[-1] if raised else "asked again" in told.value.message
 
     for leg, pulses in enumerate(legs):
         of_leg = [one for one in asked if one[0] == str(leg)]
