@@ -116,6 +116,27 @@ def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> Non
     assert retry_after(headers) == (None if seconds is None else timedelta(seconds=seconds))
 
 
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Limit 10000, Used 9000, Requested 2000. Please try again in 6m0.5s. Visit", 360.5),
+        ("Rate limit reached. Please try again in 120ms.", 0.12),
+        ("Exceeded call rate limit. Please retry after 20 seconds.", 20),
+        ("Please retry after 1 second.", 1),
+        ("Please try again in a while.", None),
+        ("Please try again in 20 minutes.", None),
+        ("Please try again in " + "9" * 40, None),
+    ],
+)
+def test_how_long_to_wait_in_words(message: str, seconds: float | None) -> None:
+    """OpenAI, Groq and Azure say it so, where no header does; a header tells better."""
+    body = dumps({"error": {"message": message, "code": "rate_limit_exceeded"}})
+    told = None if seconds is None else timedelta(seconds=seconds)
+    assert openai.decode_error(429, {}, body).retry_after == told
+    assert openai.decode_error(429, {"retry-after": "3"}, body).retry_after == timedelta(seconds=3)
+    assert openai.decode_error(400, {}, body).retry_after is None
+
+
 @given(
     st.integers(100, 599), st.binary(max_size=100), st.dictionaries(st.sampled_from(["retry-after", "date"]), st.text())
 )

@@ -69,6 +69,12 @@ _CONTEXT: Final = re.compile(r"maximum context length|context window|context len
 """How servers without a code of their own say that a conversation is too long."""
 
 
+_AGAIN: Final = re.compile(
+    r"(?:try again|retry) (?:in|after) (\d[\d.dhms]{0,30})( ?seconds?)?", re.IGNORECASE | re.ASCII
+)
+"""How OpenAI, Groq and Azure say when to come back, where no header does."""
+
+
 _KEY: Final = re.compile(r"(?:incorrect|invalid) api key|api key not valid", re.IGNORECASE)
 """How xAI and Gemini, which answer with status 400, say that the key is wrong."""
 
@@ -90,7 +96,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Gatewa
         reason,
         message[:_MOST_TEXT] or f"The provider answered with status {status}.",
         param=param,
-        retry_after=retry_after(headers) if status in (429, 503, 529) else None,
+        retry_after=retry_after(headers) or _told(message) if status in (429, 503, 529) else None,
         provider_status=status,
     )
 
@@ -193,6 +199,14 @@ def _until(date: str, now: str | None) -> float | None:
         return max(0.0, (parsedate_to_datetime(date) - parsedate_to_datetime(now or "")).total_seconds())
     except (ValueError, TypeError):
         return None
+
+
+def _told(message: str) -> timedelta | None:
+    match = _AGAIN.search(message)
+    if match is None:
+        return None
+    word = match[1].rstrip(".")
+    return _duration(f"{word}s" if match[2] else word)
 
 
 def _duration(text: str) -> timedelta | None:
