@@ -12,7 +12,8 @@ from valkey.asyncio import Valkey
 
 from trunkline.access.limits.fallback import FallbackLimiter, Policy
 from trunkline.access.limits.limiter import UnavailableError
-from trunkline.access.limits.model import HELD, TOTAL, Claim, Granted, Limit, Refused, Unit, rolling
+from trunkline.access.limits.memory import wall_clock
+from trunkline.access.limits.model import HELD, SECOND, TOTAL, Claim, Granted, Limit, Refused, Unit, rolling
 from trunkline.access.limits.valkey import ValkeyLimiter
 from trunkline.errors import GatewayError
 
@@ -279,6 +280,39 @@ async def test_a_caller_that_goes_away_leaves_nothing_booked(
             await shared.peek([])
 
 
+async def test_an_end_that_nobody_waits_for_is_told_all_the_same(
+    own_valkey_server: ValkeyServer, made: Made, shared: ValkeyLimiter, heard: Heard
+) -> None:
+    """Its caller went away while Valkey did; Valkey came back empty."""
+    limiter = await made("refuse")
+    await limiter.reserve("ends", CLAIMS, 60)
+    own_valkey_server.hang()
+    task = asyncio.create_task(limiter.settle("ends", {Unit.MONEY: 3}))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    own_valkey_server.kill()
+    own_valkey_server.start()
+    await heard.outage(over=True)
+    assert await used(shared) == [1, 0, 3]
+
+
+async def test_leases_that_end_in_an_outage_go_on_after_it(own_valkey_server: ValkeyServer, heard: Heard) -> None:
+    """A call that runs holds its slot, though it could not be renewed."""
+    later = 0
+    shared = ValkeyLimiter(own_valkey_server.url, timeout=TIMEOUT, clock=lambda: wall_clock() + later)
+    limiter = FallbackLimiter(shared)
+    await limiter.start()
+    await limiter.reserve("runs", CLAIMS, 60)
+    own_valkey_server.hang()
+    assert await limiter.renew(["runs"], 60) == []
+    later = 100 * SECOND
+    own_valkey_server.go_on()
+    await heard.outage(over=True)
+    assert await used(shared) == [1, 1, 10]
+    await limiter.close()
+
+
 async def test_the_same_holds_for_many_calls_in_many_outages(
     own_valkey_server: ValkeyServer, made: Made, shared: ValkeyLimiter, heard: Heard
 ) -> None:
@@ -296,13 +330,13 @@ async def test_the_same_holds_for_many_calls_in_many_outages(
             number += 1
             name = f"{task}.{number}"
             assert isinstance(await limiter.reserve(name, [Claim(roomy, 100), Claim(slots, 1)], 60), Granted)
-            await asyncio.sleep(0)
+            # Long enough that some run when Valkey goes, and some when it comes back.
+            await asyncio.sleep((task + number) % 4 / 1_000)
             cost = (task * 31 + number * 17) % 150
             assert await limiter.settle(name, {Unit.MONEY: cost})
             spent += cost
-            await asyncio.sleep(0.001)
 
-    tasks = [asyncio.create_task(calls(task)) for task in range(20)]
+    tasks = [asyncio.create_task(calls(task)) for task in range(50)]
     for _ in range(3):
         own_valkey_server.hang()
         await heard.outage(over=False)

@@ -59,6 +59,18 @@ async def test_the_limit_that_takes_longest_is_told(limiter: Limiter, clock: Clo
     assert 3_600 <= answer.retry_after <= 3_660
 
 
+async def test_who_waits_as_told_waits_no_longer_than_must_be(limiter: Limiter, clock: Clock) -> None:
+    """A claim that fits exactly, when the first of two others stops counting, is told that moment."""
+    await limiter.reserve("a", [Claim(TOKENS, 60)], 60)
+    clock.now += 10 * SECOND
+    await limiter.reserve("b", [Claim(TOKENS, 40)], 60)
+    answer = await limiter.reserve("c", [Claim(TOKENS, 60)], 60)
+    assert isinstance(answer, Refused)
+    assert answer.retry_after == 51
+    [standing] = await limiter.peek([TOKENS])
+    assert (standing.used, standing.remaining, standing.reset) == (100, 0, 61)
+
+
 async def test_all_that_ask_at_once_share_what_there_is(limiter: Limiter) -> None:
     """Of a thousand calls at once exactly as many are let in as there is room for."""
     some = Limit("k:requests", Unit.REQUESTS, 137, rolling(60))
