@@ -14,7 +14,6 @@ from trunkline.core.target import STEADY, Pulse, Target
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatRequest
 
-
 USUAL = Policy()
 
 
