@@ -8,15 +8,16 @@ from typing import Final
 from trunkline.call import Loss
 from trunkline.dialects.turn import Turn
 from trunkline.dialects.wire import keys_of, loads
-from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, Tool
 from trunkline.v1.embeddings_pb2 import EmbedRequest
 
 _OWN: Final[dict[str, frozenset[str]]] = {
     "gemini": frozenset({"thoughtSignature"}),
     "responses": frozenset({"item"}),
-    # The contract's `ReasoningConfig` says the same.
-    "openai": frozenset({"reasoning", "include_reasoning", "thinking", "enable_thinking", "thinking_budget"}),
+    # The contract's `ReasoningConfig` says the same; and what an earlier answer rested on, no model reads.
+    "openai": frozenset(
+        {"annotations", "reasoning", "include_reasoning", "thinking", "enable_thinking", "thinking_budget"}
+    ),
 }
 """Dialect -> the keys of its extras that nobody but the server which wrote them has a use for."""
 
@@ -40,13 +41,6 @@ def foreign_losses(
     for index, tool in enumerate(tools):
         if tool.extras:
             _note(tool.extras, f"tools[{index}].", dialect, losses)
-
-
-def citation_losses(turns: Iterable[Turn], losses: list[Loss]) -> None:
-    """Add to `losses` what earlier answers rest on, for a dialect that has no place for it in a request."""
-    for index, (_, role, parts, _, text) in enumerate(turns):
-        if not text and role == content_pb2.ROLE_ASSISTANT and any(part.citations for part in parts):
-            losses.append(Loss(f"messages[{index}].annotations"))
 
 
 def foreign_embed_losses(request: EmbedRequest, dialect: str, losses: list[Loss]) -> None:

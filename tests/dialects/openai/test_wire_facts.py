@@ -11,7 +11,7 @@ from wire.recordings import chats
 
 from trunkline.call import Loss
 from trunkline.core.fold import unfold
-from trunkline.dialects import openai
+from trunkline.dialects import anthropic, openai
 from trunkline.dialects.wire import Object, dumps, loads
 from trunkline.errors import GatewayError
 from trunkline.v1 import chat_pb2, content_pb2
@@ -537,13 +537,15 @@ def test_what_others_cite_is_told() -> None:
     assert (told["content"], told["annotations"]) == ("Hi there", annotations)
 
 
-def test_citations_of_earlier_answers_are_named() -> None:
-    """There is no place for them in a request."""
+def test_what_earlier_answers_rest_on_is_no_loss() -> None:
+    """Clients send an answer back as they got it: a server of the same language gets its annotations, and a strict
+    caller is not refused for them elsewhere."""
     losses: list[Loss] = []
-    asked = request(messages=[{"role": "user", "content": "?"}, {"role": "assistant", "content": "Hi"}])
-    asked.messages[1].parts[0].citations.add(uri="https://a")
-    openai.encode_request(asked, losses=losses)
-    assert losses == [Loss("messages[1].annotations")]
+    said = {"role": "assistant", "content": "Hi", "annotations": [CITED]}
+    asked = request(messages=[{"role": "user", "content": "?"}, said])
+    assert openai.encode_request(asked, losses=losses)["messages"][1] == said
+    anthropic.encode_request(asked, losses=losses)
+    assert losses == []
 
 
 def test_blocks_come_back_to_their_places() -> None:

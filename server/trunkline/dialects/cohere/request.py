@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 from trunkline.call import Loss, LossKind
 from trunkline.dialects.anthropic.objects import typed_object
-from trunkline.dialects.foreign import citation_losses, foreign_losses
+from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, loads, raw, restore
 from trunkline.errors import unsupported
@@ -57,9 +57,7 @@ def encode_request(request: ChatRequest, losses: list[Loss], *, reasoning: bool 
 
     Raises `GatewayError` (UNSUPPORTED) where leaving it out would change what the conversation says.
     """
-    turns = turns_of(request)
-    foreign_losses(request, turns, request.tools, DIALECT, losses)
-    citation_losses(turns, losses)
+    foreign_losses(request, turns_of(request), request.tools, DIALECT, losses)
     messages = _encode_messages(request, losses)
     wire: dict[str, Json] = {"model": request.model, "messages": messages}
     tools = [one for index, tool in enumerate(request.tools) if (one := _encode_tool(tool, index, losses))]

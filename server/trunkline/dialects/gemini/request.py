@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trunkline.call import Loss
-from trunkline.dialects.foreign import citation_losses, foreign_losses
+from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.gemini.config import decode_config, encode_config
 from trunkline.dialects.gemini.content import (
     Calls,
@@ -85,7 +85,6 @@ def encode_request(
     to = Writing(profile, [] if losses is None else losses)
     turns, tools = turns_of(request), request.tools[:]
     foreign_losses(request, turns, tools, DIALECT, to.losses)
-    citation_losses(turns, to.losses)
     system, contents = encode_contents(turns, to)
     wire: dict[str, Json] = {"contents": contents}
     if system:

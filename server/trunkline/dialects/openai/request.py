@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from trunkline.call import Loss
 from trunkline.dialects.custom import CUSTOM, RESPONSES
-from trunkline.dialects.foreign import citation_losses, foreign_losses
+from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.openai.content import DIALECT, encode_cache, name_of, take_cache
 from trunkline.dialects.openai.effort import WRITTEN, decode_effort, drop_other_forms, encode_effort
 from trunkline.dialects.openai.message import decode_message, encode_message
@@ -224,7 +224,6 @@ def encode_request(
     to = Writing(profile, [] if losses is None else losses)
     turns, tools = turns_of(request), request.tools[:]
     foreign_losses(request, turns, tools, DIALECT, to.losses)
-    citation_losses(turns, to.losses)
     messages: list[Json] = []
     for number, turn in enumerate(turns):
         encode_message(turn, messages, to, number)
