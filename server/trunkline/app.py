@@ -10,35 +10,16 @@ import signal
 from base64 import b64decode
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from trunkline.access.keys import Keys
-from trunkline.catalog.catalog import Catalog
-from trunkline.catalog.configured import overrides
-from trunkline.catalog.facts import Facts
-from trunkline.config.discover import discover
-from trunkline.config.model import Config, ProviderConfig
+from trunkline.accounting.accounts import Accounts
+from trunkline.accounting.configured import open_accounts
+from trunkline.config.model import Config
 from trunkline.config.problem import ConfigError
-from trunkline.core.check import Limits
 from trunkline.core.entry import Entry
-from trunkline.core.gateway import Gateway
-from trunkline.core.plugin import Plugins
-from trunkline.core.provider import Provider
 from trunkline.errors import GatewayError
+from trunkline.house import House, build
 from trunkline.observe.setup import Observers
-from trunkline.plugins.build import build_plugins
-from trunkline.plugins.file_parser import UnreachedError
-from trunkline.providers.build import build_providers
-from trunkline.providers.fetch import Fetcher, RefusedError
-from trunkline.providers.parameters import parameters_of
-from trunkline.routing.affinity import Affinity
-from trunkline.routing.configured import breaker_of, rules_of, spec_of, target_names
-from trunkline.routing.describe import Describer
-from trunkline.routing.health import Board
-from trunkline.routing.listing import Listing
-from trunkline.routing.names import Names
-from trunkline.routing.router import Router
 from trunkline.rpc.server import RpcServer
 from trunkline.services import SERVICES
 from trunkline.store.database import Database, default_url, opened
@@ -50,79 +31,6 @@ _SWEEP: Final = 60.0
 """Seconds between two looks at what need no longer be kept."""
 
 _log = logging.getLogger("trunkline")
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What one configuration makes: replaced as a whole when it is reloaded."""
-
-    config: Config
-    providers: Mapping[str, Provider]
-    plugins: Plugins
-    gateway: Gateway
-    board: Board
-    keys: Keys
-
-    async def close(self) -> None:
-        """Wait for the running calls, then close every connection to a provider."""
-        await self.gateway.drained()
-        for provider in self.providers.values():
-            await provider.close()
-        await self.plugins.close()
-
-
-async def build(config: Config, environ: Mapping[str, str], board: Board | None = None) -> House:
-    """Make what `config` describes; `board` tells how its targets did so far. Raises `ConfigError`."""
-    settings = await discover(config, environ)
-    try:
-        providers = build_providers(settings, config.media)
-        spec = spec_of(config, settings, providers)
-    except ValueError as error:
-        raise ConfigError([str(error)]) from None
-    asked = {provider.name: provider for provider in providers.values() if _is_asked(settings[provider.name], config)}
-    limits = Limits(messages=config.limits.messages, tools=config.limits.tools)
-    kinds = {name: provider.kind for name, provider in settings.items()}
-    catalog = Catalog(overrides(config.catalog))
-    listing = Listing(target_names(config), list(asked.values()), Describer(catalog, kinds, parameters_of))
-    board = board or Board()
-    board.breaker = breaker_of(config)
-    router = Router(Names(spec, catalog, board, listing), Affinity(), rules_of(config))
-    plugins = _plugins(config, router.names)
-    gateway = Gateway(router, listing, limits, plugins)
-    keys = Keys((key.name, key.key.get_secret_value()) for key in config.keys)
-    return House(config, providers, plugins, gateway, board, keys)
-
-
-def _plugins(config: Config, names: Names) -> Plugins:
-    """The plugins, which know the models of requests, and fetch files as they are fetched for providers."""
-    fetcher = Fetcher(config.media) if config.media.fetch else None
-
-    async def facts(model: str) -> list[Facts]:
-        try:
-            meaning = await names.resolve(model)
-        except GatewayError:
-            return []  # the plan says why
-        return [offer.facts for offer in meaning.offers if offer.known]
-
-    async def fetch(address: str) -> bytes:
-        if fetcher is None:
-            raise UnreachedError("none is fetched here; send its data")
-        one = fetcher.begin()
-        try:
-            async with one.session:
-                return (await fetcher.fetch(one, address))[0]
-        except RefusedError as error:
-            raise UnreachedError(str(error)) from None
-
-    try:
-        return build_plugins(config.plugins, facts, fetch)
-    except ValueError as error:
-        raise ConfigError([str(error)]) from None
-
-
-def _is_asked(settings: ProviderConfig, config: Config) -> bool:
-    """Whether a provider's models are listed: by default where the configuration names none itself."""
-    return settings.list_models if settings.list_models is not None else not config.models
 
 
 class Listening(NamedTuple):
@@ -142,11 +50,13 @@ class App:
         config: Config,
         house: House,
         database: Database,
+        accounts: Accounts,
         load: Callable[[], Config],
         environ: Mapping[str, str],
     ) -> None:
         self._config = config
         self._database = database
+        self._accounts = accounts
         self._house = house
         self._load = load
         self._environ = environ
@@ -173,9 +83,14 @@ class App:
     async def create(cls, load: Callable[[], Config], environ: Mapping[str, str]) -> App:
         """A gateway with the configuration that `load` reads, now and at each reload. Raises `ConfigError`."""
         config = load()
-        house = await build(config, environ)
         database = await opened(config.store.url or default_url(environ))
-        return cls(config, house, database, load, environ)
+        try:
+            accounts = await open_accounts(config, environ, database, lambda caller: ())
+            house = await build(config, environ, meter=accounts)
+        except ConfigError:
+            await database.close()
+            raise
+        return cls(config, house, database, accounts, load, environ)
 
     async def start(self) -> Listening:
         """Listen. Raises `OSError` where an address cannot be had."""
@@ -196,6 +111,7 @@ class App:
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.wait([self._sweeping])
+        await self._accounts.close()
         await self._database.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -208,11 +124,11 @@ class App:
             old = self._house
             try:
                 config = await asyncio.to_thread(self._load)
-                new = await build(config, self._environ, old.board)
+                new = await build(config, self._environ, old.board, self._accounts)
             except ConfigError as error:
                 _log.error("reload: the configuration is refused and the old one stays:\n%s", error)
                 return False
-            for name in ("http", "grpc", "store", "responses", "metrics", "log", "tracing"):
+            for name in ("http", "grpc", "store", "ledger", "counters", "responses", "metrics", "log", "tracing"):
                 if getattr(config, name) != getattr(self._config, name):
                     _log.warning("reload: a change of `%s` needs a restart", name)
             self._house = new

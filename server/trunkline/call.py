@@ -121,7 +121,8 @@ class Attempt:
 class Call:
     """One call: made by a surface, filled by the core, told to the observers at its end.
 
-    `id` is what the caller sees as `x-request-id`. `deadline`, like every other time here, is in `time.monotonic()`
+    `id` is what the caller sees as `x-request-id`. `dialect` is the router in whose manner he is told of errors and of
+    the route over HTTP; empty for the manner of the surface. `deadline`, like every other time here, is in `time.monotonic()`
     seconds; `start_time` alone is wall-clock seconds since the epoch. `strict` refuses what a target cannot take
     rather than leave it out. `traceparent` is the W3C trace context to send upstream, empty where there is none.
     `routing_mode` and `rule` tell how the targets were put in order; `report` tells all of it. `metadata` is what the
@@ -132,6 +133,7 @@ class Call:
 
     id: str
     surface: Surface
+    dialect: str = ""
     operation: Operation = ""
     caller: str = ""
     owner: Caller = ANYONE
@@ -155,6 +157,7 @@ class Call:
     plugins: dict[str, int] = field(default_factory=dict)
     usage: Usage | None = None
     served_model: str = ""
+    service_tier: str = ""
     finish: FinishReason.ValueType | None = None
     error: GatewayError | None = None
 

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _build(config: Config) -> dict[str, str]:
     """Make all that a gateway is made of; the providers that there are then, each with its kind."""
-    from trunkline.app import build
+    from trunkline.house import build
 
     house = await build(config, os.environ)
     await house.close()

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import NamedTuple
 
-from trunkline.app import House
+from trunkline.house import House
 from trunkline.cli.announcement import reachable
 from trunkline.cli.client import Client
 from trunkline.cli.listening import Listening

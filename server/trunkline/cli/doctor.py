@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _examine(config: Config, patience: float) -> Checkup:
-    from trunkline.app import build
     from trunkline.cli.checkup import examine
+    from trunkline.house import build
 
     house = await build(config, os.environ)
     try:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, FilePath, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from trunkline.config.accounting import CountersConfig, LedgerConfig
 from trunkline.config.address import Address
 from trunkline.config.catalog import CatalogModelConfig
 from trunkline.config.check import cross_check
@@ -290,6 +291,10 @@ class Config(Section):
         "none itself.",
     )
     store: StoreConfig = Field(default=StoreConfig(), description="Where the gateway keeps what it keeps.")
+    ledger: LedgerConfig = Field(
+        default=LedgerConfig(), description="The ledger, in which each call is recorded with what it used and cost."
+    )
+    counters: CountersConfig = Field(default=CountersConfig(), description="Where limits are counted.")
     responses: ResponsesConfig = Field(
         default=ResponsesConfig(),
         description="The responses and conversations that callers of OpenAI's Responses have stored here.",

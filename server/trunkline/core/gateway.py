@@ -74,7 +74,7 @@ class Gateway:
                 )
             )
             response.provider = call.provider
-            call.served_model = response.model
+            call.served_model, call.service_tier = response.model, response.service_tier
             _note_usage(call, response.usage)
             call.finish = response.choices[0].finish.reason
         self._plans.done(plan, attempts.answered, call)

@@ -8,17 +8,22 @@ from trunkline.call import Call
 from trunkline.core.plan import Plan
 
 
-class Meter(Protocol):
-    """Counts calls. Each that `begin` let in is given to either `end` or `leave`, once."""
+class Tab(Protocol):
+    """What was reserved for one call that runs. One of its methods is called, once."""
 
-    async def begin(self, call: Call, plan: Plan[Any]) -> None:
-        """Reserve what `call` may use. Raises `GatewayError` where it may not run: RATE_LIMITED, QUOTA_EXCEEDED."""
+    async def end(self) -> None:
+        """Settle what the call used; returns when that cannot be lost any more. Raises `GatewayError` where it can."""
         ...
 
-    async def end(self, call: Call) -> None:
-        """Settle what it used; returns when that cannot be lost any more. Raises `GatewayError` where it can."""
-        ...
-
-    def leave(self, call: Call) -> None:
+    def leave(self) -> None:
         """As `end`, for a call whose caller does not wait for its end."""
+        ...
+
+
+class Meter(Protocol):
+    """Counts calls."""
+
+    async def begin(self, call: Call, plan: Plan[Any]) -> Tab:
+        """Reserve what `call` may use. Raises `GatewayError` where it may not run, such as RATE_LIMITED or
+        QUOTA_EXCEEDED."""
         ...

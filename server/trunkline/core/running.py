@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from trunkline.call import Call
-from trunkline.core.meter import Meter
+from trunkline.core.meter import Meter, Tab
 from trunkline.core.plan import Plan
 from trunkline.errors import GatewayError, internal
 
@@ -39,19 +39,20 @@ class Running:
 
 
 class _One:
-    __slots__ = ("_call", "_plan", "_running")
+    __slots__ = ("_call", "_plan", "_running", "_tab")
 
     def __init__(self, running: Running, call: Call, plan: Plan[Any]) -> None:
         self._running = running
         self._call = call
         self._plan = plan
+        self._tab: Tab | None = None
 
     async def __aenter__(self) -> None:
         self._running.begin()
         meter = self._running.meter
         if meter is not None:
             try:
-                await meter.begin(self._call, self._plan)
+                self._tab = await meter.begin(self._call, self._plan)
             except BaseException:
                 self._running.end()
                 raise
@@ -60,18 +61,18 @@ class _One:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            meter = self._running.meter
-            if meter is None:
+            tab = self._tab
+            if tab is None:
                 return
             if isinstance(error, GatewayError):
                 self._call.fail(error)
             elif isinstance(error, asyncio.CancelledError | GeneratorExit):
                 # Whoever went away waits for nothing, and a cancelled task should not.
                 self._call.cancel()
-                meter.leave(self._call)
+                tab.leave()
                 return
             elif error is not None:
                 self._call.fail(internal("The gateway failed; its log tells why."))
-            await meter.end(self._call)
+            await tab.end()
         finally:
             self._running.end()

@@ -186,7 +186,7 @@ def _note(batch: list[ChatEvent], source: _Source, call: Call) -> None:
     for event in batch:
         match event.WhichOneof("event"):
             case "start":
-                call.served_model = event.start.model
+                call.served_model, call.service_tier = event.start.model, event.start.service_tier
                 call.first_event = source.attempt.first_event
             case "usage":
                 if call.usage is None:

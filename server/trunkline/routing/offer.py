@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from datetime import datetime
 from typing import Final
 
 from trunkline.catalog.catalog import Catalog
@@ -45,6 +46,11 @@ class Offer:
         """The price list in force; None where the model is unpriced there."""
         self._look()
         return self._price
+
+    def price_at(self, at: datetime, service_tier: str = "") -> Price | None:
+        """The price list in force at `at` for a class of service; None where the model is unpriced there."""
+        target = self.target
+        return self._catalog.price(self.kind, target.model, target.provider.name, at, service_tier)
 
     @property
     def blended(self) -> float:

@@ -1,0 +1,133 @@
+"""What a call may cost, and what it did cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from trunkline.call import Attempt, Call
+from trunkline.catalog.price import Price
+from trunkline.core.estimate import estimate as estimate_chat
+from trunkline.core.estimate import estimate_text, estimate_tokens
+from trunkline.core.plan import Candidate, Plan
+from trunkline.routing.offer import Offer
+from trunkline.v1.chat_pb2 import ChatRequest, Usage
+from trunkline.v1.embeddings_pb2 import EmbedRequest
+from trunkline.v1.ledger_pb2 import Cost
+
+_UNBOUNDED: Final = 65_536
+"""Tokens of an answer that nothing bounds: neither its caller nor what is known of the model."""
+
+_UNREADABLE: Final = 4
+"""How much more than the estimate a request may be that only its provider can read."""
+
+_CHARACTERS_PER_TOKEN: Final = 4
+
+_MEDIUM: Final = 1_000
+"""Tokens of an image or another medium that is embedded."""
+
+
+class Estimate(NamedTuple):
+    """What a call may use: the tokens that it is likely to read, and the most nano-dollars that it can cost, None where
+    a price is not known."""
+
+    tokens: int
+    nanos: int | None
+
+
+def estimate(plan: Plan[Any]) -> Estimate:
+    """What the call may use, at the candidate where that is the most."""
+    candidates: list[Candidate[Any]] = [candidate for leg in plan.legs for candidate in leg.candidates]
+    request = candidates[0].request
+    if isinstance(request, ChatRequest):
+        likely, most = estimate_chat(request)
+        read = likely * _UNREADABLE if most is None else most
+        count = max(request.choice_count, 1) * max(len(request.completion.prompts), 1)
+        asked = request.max_output_tokens
+        writes = True
+    else:
+        likely = _tokens_of(request)
+        read, count, asked, writes = likely * _UNREADABLE, 0, 0, False
+    nanos: int | None = 0
+    for candidate in candidates:
+        offer = candidate.offer
+        price = offer.price if isinstance(offer, Offer) else None
+        if price is None or not isinstance(offer, Offer):
+            nanos = None
+        elif nanos is not None:
+            written = (asked or offer.facts.max_output or _UNBOUNDED) * count if writes else 0
+            nanos = max(nanos, price.upper_bound(read, written))
+    return Estimate(likely, nanos)
+
+
+class Bill:
+    """What the attempts of one call cost, at the prices in force when it came.
+
+    `versions` are the price lists that it is reckoned by; `unpriced` tells that something was used that has no price.
+    """
+
+    def __init__(self, call: Call, plan: Plan[Any]) -> None:
+        self.versions: list[str] = []
+        self.unpriced = False
+        self._at = datetime.fromtimestamp(call.start_time, UTC)
+        self._tier = call.service_tier
+        self._candidates: Mapping[tuple[str, str, str], Candidate[Any]] = {
+            (one.target.provider.name, one.target.key, one.target.model): one
+            for leg in plan.legs
+            for one in leg.candidates
+        }
+
+    def usage(self, attempt: Attempt) -> Usage | None:
+        """What an attempt used: as its provider told, else estimated and noted as such, where it had begun to answer;
+        None where it had not."""
+        usage = attempt.usage
+        if attempt.first_event is None or (usage is not None and (attempt.whole or usage.HasField("output_tokens"))):
+            return usage
+        usage = attempt.usage = Usage() if usage is None else usage
+        attempt.estimated = True
+        candidate = self._candidate(attempt)
+        if not usage.HasField("input_tokens") and candidate is not None and isinstance(candidate.request, ChatRequest):
+            usage.input_tokens = estimate_tokens(candidate.request)
+        usage.output_tokens = -(-attempt.characters // _CHARACTERS_PER_TOKEN)
+        return usage
+
+    def cost(self, attempt: Attempt, usage: Usage) -> Cost | None:
+        """What an attempt cost; None where it has no price."""
+        candidate = self._candidate(attempt)
+        offer = None if candidate is None else candidate.offer
+        price: Price | None = offer.price_at(self._at, self._tier) if isinstance(offer, Offer) else None
+        if price is None:
+            self.unpriced = True
+            return None
+        if price.version not in self.versions:
+            self.versions.append(price.version)
+        cost = price.cost(usage)
+        return Cost(
+            input_nanos=cost.input,
+            cached_input_nanos=cost.cached_input,
+            cache_write_input_nanos=cost.cache_write,
+            output_nanos=cost.output,
+            reasoning_output_nanos=cost.reasoning,
+            request_nanos=cost.request,
+            total_nanos=cost.total,
+        )
+
+    def _candidate(self, attempt: Attempt) -> Candidate[Any] | None:
+        return self._candidates.get((attempt.provider, attempt.key, attempt.model))
+
+
+def _tokens_of(request: EmbedRequest) -> int:
+    total = 0
+    for one in request.inputs:
+        match one.WhichOneof("kind"):
+            case "text":
+                total += estimate_text(one.text)
+            case "tokens":
+                total += len(one.tokens.ids)
+            case "content":
+                total += sum(
+                    estimate_text(part.text) if part.WhichOneof("kind") == "text" else _MEDIUM
+                    for part in one.content.parts
+                )
+    return total

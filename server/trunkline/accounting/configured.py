@@ -1,0 +1,46 @@
+"""The accounts as the configuration has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from trunkline.access.limits.fallback import FallbackLimiter
+from trunkline.access.limits.limiter import Limiter
+from trunkline.access.limits.memory import MemoryLimiter
+from trunkline.access.limits.model import Limit
+from trunkline.access.limits.valkey import ValkeyLimiter
+from trunkline.accounting.accounts import Accounts
+from trunkline.call import Caller
+from trunkline.config.model import Config
+from trunkline.config.problem import ConfigError
+from trunkline.ledger.ledger import Ledger
+from trunkline.store.database import Database, data_folder
+from trunkline.store.engine import MEMORY
+
+
+async def open_accounts(
+    config: Config, environ: Mapping[str, str], database: Database, limits_of: Callable[[Caller], Sequence[Limit]]
+) -> Accounts:
+    """The accounts, recording where they are to. Raises `ConfigError`."""
+    settings = config.ledger
+    ledger: Ledger | None = None
+    if settings.enabled if settings.enabled is not None else config.store.url != MEMORY:
+        folder = Path(settings.folder or data_folder(environ))
+        try:
+            ledger = await Ledger.start(
+                folder, database, segment_bytes=settings.segment_bytes, keep_free=settings.keep_free_bytes
+            )
+        except OSError as error:
+            raise ConfigError(
+                [f"the journal of the ledger cannot be kept in {folder}: {error}; set `ledger.folder`"]
+            ) from None
+    return Accounts(_limiter(config), limits_of, ledger, settings.unpriced)
+
+
+def _limiter(config: Config) -> Limiter:
+    counters = config.counters
+    if counters.url is None:
+        return MemoryLimiter()
+    shared = ValkeyLimiter(counters.url.get_secret_value())
+    return FallbackLimiter(shared, counters.when_away, counters.replicas)
