@@ -12,6 +12,9 @@ from trunkline.v1.content_pb2 import Opaque, Part
 FOREIGN: Final = frozenset({"anthropic", "gemini", "responses", "bedrock"})
 """The dialects that use it. Any other name in it is the server's own affair."""
 
+_GATEWAY: Final = "trunkline"
+"""Not a dialect: what the gateway itself notes of an answer, which nobody needs back."""
+
 _KEY: Final = "extra_content"
 _BLOCKS: Final = "blocks"
 """Beside a dialect's extras: the blocks that it alone can read."""
@@ -24,6 +27,7 @@ def take_foreign(wire: Object, extras: MutableMapping[str, str]) -> None:
     foreign = wire.fields.get(_KEY)
     if not isinstance(foreign, dict):
         return
+    foreign.pop(_GATEWAY, None)
     for dialect in [name for name, value in foreign.items() if name in FOREIGN and isinstance(value, dict)]:
         extras[dialect] = text_of(foreign.pop(dialect))
     if not foreign:
@@ -62,9 +66,9 @@ def _order(block: tuple[int | None, Part]) -> float:
 
 
 def put_foreign(wire: dict[str, Json], extras: Mapping[str, str]) -> None:
-    """Write the extras of other dialects. For clients alone: no server is sent them."""
+    """Write the extras of other dialects, and what the gateway noted. For clients alone: no server is sent them."""
     for dialect, text in extras.items():
-        if dialect in FOREIGN:
+        if dialect in FOREIGN or dialect == _GATEWAY:
             wire.setdefault(_KEY, {}).setdefault(dialect, {}).update(loads(text))
 
 
