@@ -1,4 +1,7 @@
-"""One counter in memory: a sum over buckets of time, or the slots that running calls hold."""
+"""One counter in memory: a sum over buckets of time, or the slots that running calls hold.
+
+`advance` comes before all else of one moment.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from trunkline.access.limits.model import SECOND, Limit, Standing, Window
 
 
 class Sum:
-    """What was let in, by bucket. `advance` comes before all else; a clock that is set back stands still here."""
+    """What was let in, by bucket. A clock that is set back stands still here."""
 
     __slots__ = ("_amounts", "_current", "_end", "_newest", "_turn", "_window", "used")
 
@@ -60,10 +63,9 @@ class Sum:
 
     def standing(self, limit: Limit, now: int) -> Standing:
         """How the limit stands."""
-        used = self.advance(now)
-        if not used:
+        if not self.used:
             return Standing(limit, 0, 0.0)
-        return Standing(limit, used, None if self._end is None else (self._end - now) / SECOND)
+        return Standing(limit, self.used, None if self._end is None else (self._end - now) / SECOND)
 
     def wait(self, now: int, over: int) -> int | None:
         """In how many microseconds `over` less is used."""
@@ -109,7 +111,7 @@ class Slots:
 
     def standing(self, limit: Limit, now: int) -> Standing:
         """How the limit stands."""
-        used = self.advance(now)
+        used = len(self._calls)
         return Standing(limit, used, None if used else 0.0)
 
     def wait(self, now: int, over: int) -> int | None:

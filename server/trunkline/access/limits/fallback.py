@@ -6,11 +6,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Literal, TypeVar
-
-import msgspec
 
 from trunkline.access.limits.backlog import NOTHING, Backlog, Ended, Running
 from trunkline.access.limits.limiter import UnavailableError
@@ -190,7 +188,7 @@ class FallbackLimiter:
 
     def _share(self, outage: _Outage, limit: Limit, now: int) -> Limit:
         """This replica's part of a limit; of what is known to be used, its part is used."""
-        share = msgspec.structs.replace(limit, most=min(limit.most, max(1, limit.most // self._replicas)))
+        share = replace(limit, most=min(limit.most, max(1, limit.most // self._replicas)))
         if limit.counter not in outage.counters:
             outage.counters.add(limit.counter)
             used, until = self._known.get(limit.counter, (0, None))

@@ -141,9 +141,8 @@ local function hold(key, id, lease)
 end
 
 local function counter(limit)
-    local name = limit.id .. ':' .. limit.window.code
-    if limit.window.kind == 'held' then return slots(name) end
-    return sum(name, limit.window)
+    if limit.window.kind == 'held' then return slots(limit.counter) end
+    return sum(limit.counter, limit.window)
 end
 
 -- What is used, and in how many microseconds nothing of it is; -1 where time does not bring that.
@@ -172,12 +171,12 @@ function verbs.reserve()
             if one.held then
                 hold(one.key, asked.id, asked.lease)
                 one.used = redis.call('ZCARD', one.key)
-                booked[i] = {id = limit.id, window = limit.window}
+                booked[i] = {counter = limit.counter, window = limit.window}
             else
                 local bucket = asked.at and math.min(bucket_of(limit.window, asked.at), one.current) or one.current
                 add(one, bucket, claim.amount)
                 booked[i] = {
-                    id = limit.id, window = limit.window, unit = limit.unit, bucket = bucket, amount = claim.amount,
+                    counter = limit.counter, window = limit.window, unit = limit.unit, bucket = bucket, amount = claim.amount,
                 }
             end
         end
@@ -242,8 +241,7 @@ end
 
 function verbs.forget()
     for _, limit in ipairs(asked.limits) do
-        local name = limit.id .. ':' .. limit.window.code
-        redis.call('DEL', space .. ':n:' .. name, space .. ':h:' .. name)
+        redis.call('DEL', space .. ':n:' .. limit.counter, space .. ':h:' .. limit.counter)
     end
     return true
 end

@@ -55,7 +55,10 @@ class MemoryLimiter:
     async def peek(self, limits: Sequence[Limit]) -> list[Standing]:
         """See `Limiter`."""
         now = self._clock()
-        return [(self._counters.get(limit.counter) or _counter(limit)).standing(limit, now) for limit in limits]
+        counters = [self._counters.get(limit.counter) or _counter(limit) for limit in limits]
+        for counter in counters:
+            counter.advance(now)
+        return [counter.standing(limit, now) for counter, limit in zip(counters, limits, strict=True)]
 
     async def book(self, limit: Limit, amount: int, at: float | None = None) -> None:
         """See `Limiter`."""
@@ -71,15 +74,17 @@ class MemoryLimiter:
 
     def reserve_now(self, id: str, claims: Sequence[Claim], lease: float) -> Granted | Refused:  # noqa: A002
         """`reserve`, at once."""
+        distinct(claims)
         now = self._clock()
         if self._new:
             self._sweep(now)
-        names = distinct(claims)
-        counters = [self._counter(name, claim.limit) for name, claim in zip(names, claims, strict=True)]
+        counters = []
         fits = True
-        for counter, claim in zip(counters, claims, strict=True):
+        for claim in claims:
+            counter = self._counter(claim.limit)
             if counter.advance(now) + claim.amount > claim.limit.most:
                 fits = False
+            counters.append(counter)
         if id not in self._open:
             if not fits:
                 over = [counter.used + c.amount - c.limit.most for counter, c in zip(counters, claims, strict=True)]
@@ -87,7 +92,7 @@ class MemoryLimiter:
                 return refused(claims, _standings(counters, claims, now), waits)
             until = now + round(lease * SECOND)
             buckets = [counter.take(id, claim.amount, until) for counter, claim in zip(counters, claims, strict=True)]
-            self._open[id] = _Reservation(claims, names, buckets, now + self._retention)
+            self._open[id] = _Reservation(claims, buckets, now + self._retention)
             self._expire(now)
         return Granted(_standings(counters, claims, now))
 
@@ -97,8 +102,8 @@ class MemoryLimiter:
         if reservation is None:
             return False
         now = self._clock()
-        for claim, name, bucket in zip(reservation.claims, reservation.names, reservation.buckets, strict=True):
-            counter = self._counter(name, claim.limit)
+        for claim, bucket in zip(reservation.claims, reservation.buckets, strict=True):
+            counter = self._counter(claim.limit)
             counter.advance(now)
             counter.settle(id, bucket, claim.amount, actual.get(claim.limit.unit, claim.amount))
         return True
@@ -114,26 +119,26 @@ class MemoryLimiter:
                 unknown.append(id)
                 continue
             self._open[id] = reservation._replace(forgotten=now + self._retention)
-            for claim, name in zip(reservation.claims, reservation.names, strict=True):
-                counter = self._counter(name, claim.limit)
+            for claim in reservation.claims:
+                counter = self._counter(claim.limit)
                 if isinstance(counter, Slots):
                     counter.take(id, 1, until)
         return unknown
 
     def book_now(self, limit: Limit, amount: int, at: float | None = None) -> None:
         """`book`, at once."""
-        counter = self._counter(limit.counter, limit)
+        counter = self._counter(limit)
         if not isinstance(counter, Sum):
             raise ValueError(f"The limit {limit.id}: {limit.unit} are held and cannot be booked.")
         now = self._clock()
         counter.advance(now)
         counter.add(limit.window.bucket(now if at is None else round(at * SECOND)), amount)
 
-    def _counter(self, name: str, limit: Limit) -> Counter:
-        found = self._counters.get(name)
+    def _counter(self, limit: Limit) -> Counter:
+        found = self._counters.get(limit.counter)
         if found is None:
             self._new += 1
-            found = self._counters[name] = _counter(limit)
+            found = self._counters[limit.counter] = _counter(limit)
         return found
 
     def _sweep(self, now: int) -> None:
@@ -155,7 +160,6 @@ class _Reservation(NamedTuple):
     """An open call: what it claimed, in which buckets that was booked, and when it is forgotten."""
 
     claims: Sequence[Claim]
-    names: list[str]
     buckets: list[int]
     forgotten: int
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -89,11 +90,13 @@ TOTAL: Final = Window("total", "total")
 _TEXTS: Final = {"held": "at once", "day": "a day (UTC)", "month": "a month (UTC)", "total": "in all"}
 
 
-class Limit(msgspec.Struct, frozen=True, omit_defaults=True):
+@dataclass(frozen=True, slots=True)
+class Limit:
     """At most `most` of a unit in a window.
 
     `id` names the counter, together with the window: limits of one id and window share what is used, whatever their
-    `most`. `owner` and `scope` are for messages: whose limit it is, such as "key", and for what, such as a model.
+    `most`. `owner` and `scope` are for messages: whose limit it is, such as "key", and for what, such as a model. Made
+    once and used for many calls.
     """
 
     id: str
@@ -102,17 +105,14 @@ class Limit(msgspec.Struct, frozen=True, omit_defaults=True):
     window: Window
     owner: str = "key"
     scope: str = ""
+    counter: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.most <= MOST:
             raise ValueError(f"The limit {self.id} of {self.most}: it must be from 0 to {MOST}.")
         if (self.unit in HELD_UNITS) != (self.window.kind == "held"):
             raise ValueError(f"The limit {self.id}: {self.unit} cannot be counted {self.window.text}.")
-
-    @property
-    def counter(self) -> str:
-        """The name of the counter."""
-        return f"{self.id}:{self.window.code}"
+        object.__setattr__(self, "counter", f"{self.id}:{self.window.code}")
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -175,12 +175,10 @@ def refused(claims: Sequence[Claim], standings: tuple[Standing, ...], waits: Seq
     return Refused(claim.limit, claim.amount, standing.remaining, None if wait is None else wait / SECOND, standings)
 
 
-def distinct(claims: Sequence[Claim]) -> list[str]:
-    """The claims' counters. Raises `ValueError` where two claims are on the same one."""
-    counters = [claim.limit.counter for claim in claims]
-    if len(set(counters)) < len(counters):
+def distinct(claims: Sequence[Claim]) -> None:
+    """Raises `ValueError` where two claims are on the same counter."""
+    if len({claim.limit.counter for claim in claims}) < len(claims):
         raise ValueError("Two claims of one reservation are on the same counter.")
-    return counters
 
 
 def _finality(failing: tuple[int | None, Claim, Standing]) -> tuple[int, int]:
