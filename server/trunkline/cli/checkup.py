@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import NamedTuple
 
-from trunkline.house import House
 from trunkline.cli.announcement import reachable
 from trunkline.cli.client import Client
 from trunkline.cli.listening import Listening
@@ -16,6 +15,7 @@ from trunkline.config.address import Address
 from trunkline.config.model import Config, TlsConfig
 from trunkline.core.provider import Provider
 from trunkline.errors import GatewayError
+from trunkline.house import House
 from trunkline.providers.compatible import PRESETS
 from trunkline.v1 import errors_pb2
 
