@@ -123,7 +123,8 @@ class FallbackLimiter:
             self._outage.limiter.renew_now(ids, lease)
             return []
         try:
-            return await self._shared.renew(ids, lease)
+            # Of those that run here Valkey has been told, or is about to be.
+            return [one for one in await self._shared.renew(ids, lease) if one not in self._backlog.running]
         except UnavailableError as error:
             self._lose(error)
             return []
