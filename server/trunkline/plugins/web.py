@@ -52,9 +52,7 @@ class Web:
     def configure(self, options: Object) -> Work:
         """See `Maker.configure`: `engine`, `max_results`, `search_prompt`, `include_domains` and `exclude_domains`."""
         if self._engine is None:
-            raise unsupported(
-                "No search engine is configured for the plugin `web`: set `plugins.search.kind`.", "plugins"
-            )
+            raise unsupported("The plugin `web` has no search engine here: configure `plugins.search`.", options.path)
         engine = options.take_str("engine")
         if engine is not None and engine != self._engine.kind:
             path = options.at("engine")
