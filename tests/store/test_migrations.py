@@ -17,7 +17,7 @@ from trunkline.store import schema
 from trunkline.store.database import Database, opened
 from trunkline.store.engine import make_engine
 
-REVISIONS = ["0001"]
+REVISIONS = ["0001", "0002"]
 
 
 @pytest.fixture(params=["file", "postgres"])
@@ -68,7 +68,7 @@ async def test_an_empty_database(empty_url: str) -> None:
     """All tables are made, and it is opened again as it is."""
     for _ in range(2):
         database = await opened(empty_url)
-        assert {"responses", "ledger_entries", "usage_rollups"} <= await tables(database)
+        assert {"responses", "ledger_entries", "usage_rollups", "api_keys"} <= await tables(database)
         await database.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -206,3 +206,65 @@ USAGE_ROLLUPS: Final = Table(
     Index(None, "key_id", "hour"),
 )
 """The sums of `ledger_entries`, by the hour."""
+
+# Keys and their owners. A `body` is the whole message of `keys.proto`; its columns are what it is found by. A `version` is
+# that of the change that touched the row last. Rows are not removed, only emptied: an id is never given twice.
+
+ACCESS_STATE: Final = Table(
+    "access_state",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    # Whether there ever was a key that is no admin's: from then on one is needed.
+    Column("closed", Boolean, nullable=False),
+    # What the digests of secrets are keyed by, unless the configuration gives it.
+    Column("pepper", LargeBinary, nullable=False),
+    # The digest of nothing, by which another pepper is noticed.
+    Column("probe", LargeBinary, nullable=False),
+)
+"""One row: what every replica asks for again and again."""
+
+API_KEYS: Final = Table(
+    "api_keys",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("digest", LargeBinary(32), unique=True),
+    Column("old_digest", LargeBinary(32), unique=True),
+    Column("old_expires_at", BigInteger, nullable=False),
+    Column("organization_id", String(64), nullable=False),
+    Column("team_id", String(64), nullable=False),
+    Column("user_id", String(64), nullable=False),
+    Column("admin", Boolean, nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+    Column("deleted_at", BigInteger),
+    Column("version", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "version"),
+    Index(None, "organization_id"),
+    Index(None, "team_id"),
+    Index(None, "user_id"),
+)
+
+
+def _owners(name: str, *columns: Column[Any]) -> Table:
+    return Table(
+        name,
+        METADATA,
+        Column("id", String(64), primary_key=True),
+        *columns,
+        Column("deleted_at", BigInteger),
+        Column("version", BigInteger, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Index(None, "version"),
+        *(Index(None, column.name) for column in columns if column.name != "subject"),
+    )
+
+
+ORGANIZATIONS: Final = _owners("organizations")
+TEAMS: Final = _owners("teams", Column("organization_id", String(64), nullable=False))
+USERS: Final = _owners(
+    "users",
+    Column("organization_id", String(64), nullable=False),
+    Column("team_id", String(64), nullable=False),
+    Column("subject", String(256), unique=True),
+)
