@@ -12,6 +12,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from aiohttp import web
+
 from trunkline.accounting.accounts import Accounts
 from trunkline.accounting.configured import open_accounts
 from trunkline.config.model import Config
@@ -25,7 +27,9 @@ from trunkline.services import SERVICES
 from trunkline.store.database import Database, default_url, opened
 from trunkline.store.seal import Seal
 from trunkline.store.stores import Stores
-from trunkline.web.server import MetricsServer, WebServer
+from trunkline.web.server import MetricsServer, WebServer, metrics_socket
+from trunkline.workers.membership import Membership
+from trunkline.workers.metrics import AllMetrics
 
 _SWEEP: Final = 60.0
 """Seconds between two looks at what need no longer be kept."""
@@ -66,9 +70,12 @@ class App:
         self._entry = Entry(house.gateway, house.keys.authenticate, self._observers.observers)
         self._stores = _stores(database, config)
         self._sweeping: asyncio.Task[None] | None = None
-        render = self._observers.metrics.render
+        self._member = Membership.of(environ)
+        shared = self._member is not None
+        render = self._own_metrics if self._member is None else AllMetrics(self._member.folder).render
         own = config.metrics.address
-        self._metrics = None if own is None else MetricsServer(own, render)
+        self._metrics = None if own is None else MetricsServer(own, render, shared=shared)
+        self._told: web.AppRunner | None = None
         self._web = WebServer(
             self._entry,
             config.http,
@@ -76,8 +83,9 @@ class App:
             self._stores,
             metrics=render if own is None else None,
             shutdown_grace=config.shutdown_grace,
+            shared=shared,
         )
-        self._rpc = RpcServer(self._entry, config.grpc)
+        self._rpc = RpcServer(self._entry, config.grpc, shared=shared)
 
     @classmethod
     async def create(cls, load: Callable[[], Config], environ: Mapping[str, str]) -> App:
@@ -99,6 +107,8 @@ class App:
         grpc_port = await self._rpc.start()
         if self._metrics is not None:
             await self._metrics.start()
+        if self._member is not None:
+            self._told = await metrics_socket(self._member.socket, self._own_metrics)
         return Listening(self._config, sorted(self._house.providers), http_port, grpc_port)
 
     async def close(self) -> None:
@@ -107,6 +117,8 @@ class App:
         await asyncio.gather(self._web.stop(), self._rpc.stop(self._config.shutdown_grace))
         if self._metrics is not None:
             await self._metrics.stop()
+        if self._told is not None:
+            await self._told.cleanup()
         await self._house.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
@@ -137,6 +149,9 @@ class App:
             self._spawn(old.close())
             _log.info("reload: the new configuration is in force")
             return True
+
+    async def _own_metrics(self, accept: str) -> tuple[bytes, str]:
+        return await asyncio.to_thread(self._observers.metrics.render, accept)
 
     def reload_soon(self) -> None:
         """Reload in the background; a failure is logged."""
@@ -176,6 +191,9 @@ async def serve(load: Callable[[], Config], ready: Callable[[Listening], None] =
         loop.add_signal_handler(signal.SIGHUP, app.reload_soon)
         _settle_memory()
         ready(listening)
+        member = Membership.of(os.environ)
+        if member is not None:
+            loop.add_reader(member.alive, stopping.set)  # it ends when the supervisor does
         await stopping.wait()
     finally:
         await app.close()

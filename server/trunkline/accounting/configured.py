@@ -35,12 +35,14 @@ async def open_accounts(
             raise ConfigError(
                 [f"the journal of the ledger cannot be kept in {folder}: {error}; set `ledger.folder`"]
             ) from None
-    return Accounts(_limiter(config), limits_of, ledger, settings.unpriced)
+    return Accounts(await _limiter(config), limits_of, ledger, settings.unpriced)
 
 
-def _limiter(config: Config) -> Limiter:
+async def _limiter(config: Config) -> Limiter:
     counters = config.counters
     if counters.url is None:
         return MemoryLimiter()
     shared = ValkeyLimiter(counters.url.get_secret_value())
-    return FallbackLimiter(shared, counters.when_away, counters.replicas)
+    limiter = FallbackLimiter(shared, counters.when_away, counters.replicas)
+    await limiter.start()
+    return limiter

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trunkline.cli.exits import FAILED, OK
+
+if TYPE_CHECKING:
+    from trunkline.app import Listening
+    from trunkline.config.model import Config
+    from trunkline.workers.membership import Membership
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,10 +44,18 @@ def run(args: argparse.Namespace) -> int:
     from trunkline.cli.configuration import loader, report
     from trunkline.cli.terminal import stderr
     from trunkline.config.problem import ConfigError
+    from trunkline.workers.membership import Membership
 
     flags = {name: value for name, value in vars(args).items() if name.startswith("--") and value is not None}
+    load = loader(args.config, flags)
+    member = Membership.of(os.environ)
     try:
-        uvloop.run(serve(loader(args.config, flags), announce))
+        if member is not None:
+            uvloop.run(serve(load, lambda listening: _tell(member, listening)))
+        elif (config := load()).workers > 1:
+            uvloop.run(_supervise(config, args.config, flags))
+        else:
+            uvloop.run(serve(load, announce))
     except ConfigError as error:
         report(error)
         return FAILED
@@ -47,3 +63,27 @@ def run(args: argparse.Namespace) -> int:
         stderr().print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
         return FAILED
     return OK
+
+
+def _tell(member: Membership, listening: Listening) -> None:
+    """Tell the supervisor that calls are taken."""
+    member.tell_ready(listening.http_port, listening.grpc_port, list(listening.providers))
+
+
+async def _supervise(config: Config, path: Path | None, flags: Mapping[str, str]) -> None:
+    """Run the workers of `config`, with the configuration and the flags that this process was given."""
+    from trunkline.app import Listening
+    from trunkline.cli.announcement import announce
+    from trunkline.workers.supervisor import Ready, Supervisor, worker_command
+
+    def ready(told: Ready) -> None:
+        announce(Listening(config, told.providers, told.http_port, told.grpc_port))
+
+    # The addresses and the counters are told to workers by their environment, before which flags would go.
+    own = ("--http-address", "--grpc-address", "--counters-url")
+    kept = [word for name, value in flags.items() if name not in own for word in (name, value)]
+    source = [] if path is None else ["--config", str(path)]
+    environ = dict(os.environ)
+    if "--counters-url" in flags:
+        environ["TRUNKLINE_COUNTERS_URL"] = flags["--counters-url"]
+    await Supervisor(config, worker_command(["serve", *source, *kept]), environ).run(ready)

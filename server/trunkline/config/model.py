@@ -309,6 +309,11 @@ class Config(Section):
         description="Whether to add the providers whose keys are in the environment, and those that answer on the "
         "usual ports of this machine. Without a configuration file the default is true.",
     )
+    workers: Count = Field(
+        default=1,
+        description="How many processes serve the same addresses. More than one need counters that they share: "
+        "`counters.url`, or `trunkline[local-valkey]`, which brings a Valkey of their own.",
+    )
     shutdown_grace: Grace = Field(
         default=30.0, description="Seconds that running calls have to end when the gateway is told to stop."
     )

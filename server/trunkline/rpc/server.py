@@ -35,10 +35,14 @@ _ENDING: Final = 5.0
 
 
 class RpcServer:
-    """Serves the calls of `entry` over gRPC. Started and stopped once, on one event loop."""
+    """Serves the calls of `entry` over gRPC. Started and stopped once, on one event loop.
 
-    def __init__(self, entry: Entry, config: GrpcConfig) -> None:
+    With `shared`, other processes listen on the same address, and whoever started them saw that it can be had.
+    """
+
+    def __init__(self, entry: Entry, config: GrpcConfig, *, shared: bool = False) -> None:
         self._config = config
+        self._shared = shared
         self._exchanges = Exchanges(entry)
         self._health = HealthService(_NAMES)
         self._server: grpc.aio.Server | None = None
@@ -47,8 +51,9 @@ class RpcServer:
         """Listen, and give the port. Raises `OSError` where the address is taken or a certificate cannot be used."""
         config = self._config
         credentials = None if config.tls is None else server_credentials(config.tls)
-        await check_address(config.address)
-        server = grpc.aio.server(options=_options(config))
+        if not self._shared:
+            await check_address(config.address)
+        server = grpc.aio.server(options=_options(config, shared=self._shared))
         chat_pb2_grpc.add_ChatServiceServicer_to_server(ChatService(self._exchanges), server)
         embeddings_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(self._exchanges), server)
         models_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._exchanges), server)
@@ -76,9 +81,9 @@ class RpcServer:
             await asyncio.wait_for(self._exchanges.drained(), _ENDING)
 
 
-def _options(config: GrpcConfig) -> list[tuple[str, int]]:
+def _options(config: GrpcConfig, *, shared: bool) -> list[tuple[str, int]]:
     options = [
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shared)),
         ("grpc.compression_enabled_algorithms_bitset", _IDENTITY),
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", config.max_message_bytes),

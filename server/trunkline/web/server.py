@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -28,7 +29,7 @@ from trunkline.web.responses.conversations import ConversationsSurface
 from trunkline.web.responses.surface import ResponsesSurface
 from trunkline.web.unknown import unknown
 
-Render = Callable[[str], tuple[bytes, str]]
+Render = Callable[[str], Awaitable[tuple[bytes, str]]]
 """An `accept` header -> the metrics and their content type."""
 
 _SURFACES: Final = (
@@ -46,7 +47,10 @@ _IDLE: Final = 75.0
 
 
 class WebServer:
-    """Serves the calls of `entry` over HTTP. Started and stopped once, on one event loop."""
+    """Serves the calls of `entry` over HTTP. Started and stopped once, on one event loop.
+
+    With `shared`, other processes listen on the same address.
+    """
 
     def __init__(
         self,
@@ -57,9 +61,11 @@ class WebServer:
         *,
         metrics: Render | None,
         shutdown_grace: float,
+        shared: bool = False,
     ) -> None:
         self._config = config
         self._grace = shutdown_grace
+        self._shared = shared
         self._draining = False
         app = web.Application(client_max_size=config.max_body_bytes)
         timing = {"body_timeout": config.body_timeout, "keep_alive": config.keep_alive}
@@ -86,7 +92,7 @@ class WebServer:
 
     async def start(self) -> int:
         """Listen, and give the port. Raises `OSError` where the address is taken or a certificate cannot be used."""
-        return await _listen(self._runner, self._config.address, self._config.tls)
+        return await _listen(self._runner, self._config.address, self._config.tls, shared=self._shared)
 
     async def stop(self) -> None:
         """Take no more calls, and return when the running ones have ended, or were cancelled after the grace."""
@@ -104,15 +110,16 @@ class WebServer:
 class MetricsServer:
     """Serves `/metrics` at an address of its own."""
 
-    def __init__(self, address: Address, metrics: Render) -> None:
+    def __init__(self, address: Address, metrics: Render, *, shared: bool = False) -> None:
         self._address = address
+        self._shared = shared
         app = web.Application()
         app.add_routes([metrics_route(metrics)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
     async def start(self) -> int:
         """Listen, and give the port. Raises `OSError` where the address is taken."""
-        return await _listen(self._runner, self._address, None)
+        return await _listen(self._runner, self._address, None, shared=self._shared)
 
     async def stop(self) -> None:
         """Stop at once."""
@@ -123,16 +130,28 @@ def metrics_route(render: Render) -> web.RouteDef:
     """The route of the metrics."""
 
     async def metrics(request: web.Request) -> web.Response:
-        body, content_type = render(request.headers.get("accept", ""))
+        body, content_type = await render(request.headers.get("accept", ""))
         return web.Response(body=body, headers={"content-type": content_type})
 
     return web.get("/metrics", metrics)
 
 
-async def _listen(runner: web.AppRunner, address: Address, tls: TlsConfig | None) -> int:
+async def metrics_socket(path: Path, metrics: Render) -> web.AppRunner:
+    """Serve `/metrics` on a Unix socket, for the workers beside this one; `cleanup` of the runner ends that."""
+    app = web.Application()
+    app.add_routes([metrics_route(metrics)])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.UnixSite(runner, path).start()
+    return runner
+
+
+async def _listen(runner: web.AppRunner, address: Address, tls: TlsConfig | None, *, shared: bool) -> int:
     await runner.setup()
     context = None if tls is None else _context(tls)
-    site = web.TCPSite(runner, address.host, address.port, ssl_context=context, reuse_address=True)
+    site = web.TCPSite(
+        runner, address.host, address.port, ssl_context=context, reuse_address=True, reuse_port=shared or None
+    )
     try:
         await site.start()
     except OSError:

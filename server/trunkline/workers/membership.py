@@ -1,0 +1,54 @@
+"""What a worker is told by its supervisor, through its environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+INDEX: Final = "TRUNKLINE_WORKER"
+"""The variable that holds a worker's number; its folder and its pipes are in two others."""
+_FOLDER: Final = "TRUNKLINE_WORKER_FOLDER"
+_READY: Final = "TRUNKLINE_WORKER_READY"
+_ALIVE: Final = "TRUNKLINE_WORKER_ALIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A worker among others: its number, the folder where they meet, the pipe by which it says that it is ready, and
+    the one that ends when its supervisor does."""
+
+    index: int
+    folder: Path
+    ready: int
+    alive: int
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Membership | None:
+        """What `environ` tells; None where this process is alone."""
+        if INDEX not in environ:
+            return None
+        return cls(int(environ[INDEX]), Path(environ[_FOLDER]), int(environ[_READY]), int(environ[_ALIVE]))
+
+    def environ(self) -> dict[str, str]:
+        """The variables that tell it."""
+        return {
+            INDEX: str(self.index),
+            _FOLDER: str(self.folder),
+            _READY: str(self.ready),
+            _ALIVE: str(self.alive),
+        }
+
+    @property
+    def socket(self) -> Path:
+        """Where this worker tells the others of its metrics."""
+        return self.folder / f"{self.index}.{os.getpid()}.sock"
+
+    def tell_ready(self, http_port: int, grpc_port: int, providers: list[str]) -> None:
+        """Tell the supervisor that calls are taken."""
+        said = json.dumps({"http_port": http_port, "grpc_port": grpc_port, "providers": providers})
+        os.write(self.ready, said.encode() + b"\n")
+        os.close(self.ready)
