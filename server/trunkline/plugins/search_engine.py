@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -168,7 +169,9 @@ class SearchEngine:
 
     async def _ask(self, query: Query) -> Json:
         if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers())
+            self._session = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers(), proxy=_proxy(self._base)
+            )
         asked = self._language.ask(
             Query(query.text[:_MOST_QUERY], query.results, query.domains), self._config.max_result_characters
         )
@@ -228,6 +231,14 @@ class SearchEngine:
         text = next((found for key in self._language.texts if (found := item.take_str(key))), "")
         title = _plain(item.take_str("title") or uri, _MOST_TITLE)
         return Result(uri, title.replace("\n", " "), _plain(text, self._config.max_result_characters))
+
+
+def _proxy(address: str) -> str | None:
+    """The proxy that the environment names for an address. aiohttp's own `trust_env` would read `~/.netrc`, too."""
+    url = urlsplit(address)
+    if url.hostname is None or proxy_bypass(url.hostname):
+        return None
+    return getproxies().get(url.scheme)
 
 
 def _is_web(uri: str) -> bool:
