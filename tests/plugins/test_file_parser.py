@@ -162,6 +162,10 @@ async def test_what_was_read_is_told_and_not_read_again() -> None:
     assert call.plugins["file-parser.pages"] == 0
     assert json.loads(again.request.messages[0].extras["openai"]) == {"annotations": [1]}
 
+    said.extras["openai"] = json.dumps({"annotations": annotations[1:]})
+    left = await prepared(media(HELLO), before=[said], engine="native")
+    assert list(left.request.messages[0].extras) == []
+
 
 async def test_long_files_are_cut() -> None:
     """In pages and in characters, and the model is told."""

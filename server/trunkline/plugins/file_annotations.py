@@ -22,6 +22,11 @@ def add_annotations(extras: MutableMapping[str, str], files: Sequence[tuple[str,
     extras[_DIALECT] = text_of(kept)
 
 
+def has_annotations(request: ChatRequest) -> bool:
+    """Whether any message of the model may have some."""
+    return any(_KEY in message.extras.get(_DIALECT, "") for message in request.messages if message.extras)
+
+
 def take_annotations(request: ChatRequest) -> dict[str, str]:
     """The texts of files by their hashes, taken out of what the model said before: no server is to read them there."""
     known: dict[str, str] = {}

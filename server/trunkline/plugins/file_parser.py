@@ -19,7 +19,7 @@ from trunkline.config.plugins import FilesConfig
 from trunkline.core.plugin import Work, note
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import invalid_request, unsupported
-from trunkline.plugins.file_annotations import add_annotations, take_annotations
+from trunkline.plugins.file_annotations import add_annotations, has_annotations, take_annotations
 from trunkline.plugins.pdf import PdfReader
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
 from trunkline.v1.content_pb2 import Media, Part
@@ -69,6 +69,8 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_AT_ONCE: Final = 4
+"""The most files of one request that are held at the same time."""
 _MOST_NAME: Final = 256
 _UNPRINTED: Final = re.compile(r"[\x00-\x1f\x7f\"<>]")
 _TAG: Final = re.compile(r"<(?=/?\s*file\b)", re.IGNORECASE)
@@ -115,13 +117,14 @@ class FileParser:
         """See `Maker.close`."""
 
     async def parse(self, request: ChatRequest, engine: str | None, call: Call) -> tuple[ChatRequest, list[Parsed]]:
-        """The request with texts for files, and what was read of PDFs. The same object where there is no file."""
+        """The request with texts for files and without annotations of them, and what was read of PDFs. The same object
+        where there is neither."""
         found = [(path, part) for path, part in _files(request) if _sort(part.media) is not None]
         if any(_sort(part.media) == "pdf" for _, part in found) and (
             engine == "native" or (engine is None and await self._reads_files(request.model))
         ):
             found = [(path, part) for path, part in found if _sort(part.media) == "text"]
-        if not found:
+        if not found and not has_annotations(request):
             return request, []
         most = self._config.max_files
         if len(found) > most:
@@ -138,9 +141,15 @@ class FileParser:
         return copy, [one for one in parsed if one.pages is not None]
 
     async def _parse_all(self, found: list[tuple[str, Part]], known: Mapping[str, str], call: Call) -> list[Parsed]:
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def parse(path: str, media: Media) -> Parsed:
+            async with gate:
+                return await self._parse(path, media, known, call)
+
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._parse(path, part.media, known, call)) for path, part in found]
+                tasks = [group.create_task(parse(path, part.media)) for path, part in found]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return [task.result() for task in tasks]
