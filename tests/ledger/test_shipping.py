@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from ledger.conftest import SMALL
 from ledger.entries import BEGIN, HOUR, closed, new_id, opened
+from ledger.simulated import FailingDisk
 from servers.postgres import PostgresServer
 from sqlalchemy import func, select
 
@@ -71,7 +73,7 @@ async def test_what_is_recorded_is_shipped(database: Database, tmp_path: Path) -
     assert await stored(database) == {entry.id: entry for entry in entries}
     await ledger.close()
 
-    assert sorted(path.name for path in (tmp_path / JOURNAL).rglob("*")) == ["lock"]
+    assert os.listdir(tmp_path / JOURNAL) == ["lock"]
     report = await verify(database, journal=tmp_path / JOURNAL)
     assert report.problems == []
     assert (report.entries, report.total_nanos) == (700, 700 * 140)
@@ -194,6 +196,25 @@ async def test_postgres_stops_and_starts(
     logging.getLogger("trunkline").removeHandler(away)
     await ledger.close()
     await database.close()
+
+
+async def test_a_disk_that_fails_now_and_then(database: Database, tmp_path: Path) -> None:
+    """What was written anew is shipped once, and the segments that failed are removed like others."""
+    disk = FailingDisk()
+    ledger = await start(tmp_path, database, disk=disk)
+    entries = []
+    for _ in range(6):
+        call = opened()
+        await ledger.journal.open(call)
+        disk.failing_syncs, disk.failing_writes = 1, 1
+        some = [closed(call), *(closed() for _ in range(50))]
+        await asyncio.gather(*(ledger.journal.append(entry) for entry in some))
+        entries += some
+    await ledger.shipped()
+    assert await stored(database) == {entry.id: entry for entry in entries}
+    assert (await verify(database, journal=tmp_path / JOURNAL)).problems == []
+    await ledger.close()
+    assert os.listdir(tmp_path / JOURNAL) == ["lock"]
 
 
 async def test_sqlite_is_locked_by_another(tmp_path: Path) -> None:

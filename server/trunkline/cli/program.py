@@ -17,6 +17,7 @@ COMMANDS: Final[dict[str, str]] = {
     "models": "list the models that a gateway serves",
     "check-config": "check a configuration file",
     "doctor": "tell which providers answer, and what to do about the others",
+    "ledger": "check the record of all calls",
     "version": "print the version",
 }
 """Each command and what it does. Its module is imported only where it is the one to run, so that `--help` is quick."""

@@ -189,18 +189,19 @@ class Commits:
                 batches = []
 
     def _commit(self, batches: list[_Batch]) -> None:
-        for _ in range(_TRIES):
+        tries = 0
+        while batches:
             lost: list[Item] = []
             for segment, group in groupby(batches, attrgetter("segment")):
                 lost += self._sync(segment, list(group))
-            if not lost:
+            tries += 1
+            if lost and tries == _TRIES:
+                self._refuse(lost, OSError(self.failing))
                 return
-            batches = self._write(lost)
-        self._refuse([item for batch in batches for item in batch.items], OSError(self.failing))
+            batches = self._write(lost) if lost else []
 
     def _sync(self, segment: Segment, batches: list[_Batch]) -> list[Item]:
         """Sync what was written to a segment; the items that this did not bring to the disk."""
-        items = [item for batch in batches for item in batch.items]
         end = batches[-1].end
         if segment.synced < end and not segment.failed:
             try:
@@ -212,13 +213,13 @@ class Commits:
                 if self.failing:
                     _log.warning("journal: the disk takes records again")
                     self.failing = ""
-        if not segment.failed:
-            durable = [item for item in items if item.durable]
-            if durable:
-                self._told(durable, "")
+        stand = [item for batch in batches if batch.end <= segment.synced for item in batch.items]
+        durable = [item for item in stand if item.durable]
+        if durable:
+            self._told(durable, "")
         if batches[-1].last:
             self._settle(segment)
-        return items if segment.failed else []
+        return [item for batch in batches if batch.end > segment.synced for item in batch.items]
 
     def _settle(self, segment: Segment) -> None:
         """End a segment that nothing more will be written to."""

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
 _CHUNK: Final = 1 << 20
+
+
+if sys.platform == "darwin":
+
+    def _allocate(descriptor: int, size: int) -> None:
+        os.pwrite(descriptor, bytes(size), 0)
+
+    def _sync(descriptor: int) -> None:
+        # There, `fsync` leaves data in the memory of the drive.
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+
+else:
+
+    def _allocate(descriptor: int, size: int) -> None:
+        os.posix_fallocate(descriptor, 0, size)
+
+    def _sync(descriptor: int) -> None:
+        os.fdatasync(descriptor)
 
 
 class Disk:
@@ -21,10 +40,11 @@ class Disk:
         """A new file whose `size` bytes, zero after `head`, have their place on the disk; its descriptor."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, size)
+            _allocate(descriptor, size)
             self.write(descriptor, head, 0)
             # The length is part of what is synced here, so that `sync` need not care for it later.
             os.fsync(descriptor)
+            _sync(descriptor)
             self.sync_folder(path.parent)
         except BaseException:
             os.close(descriptor)
@@ -42,7 +62,7 @@ class Disk:
 
     def sync(self, descriptor: int) -> None:
         """Return when what was written is on the disk itself."""
-        os.fdatasync(descriptor)
+        _sync(descriptor)
 
     def sync_folder(self, path: Path) -> None:
         """Return when the names in a folder are on the disk itself."""

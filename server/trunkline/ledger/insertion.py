@@ -45,9 +45,10 @@ class Insertion:
             return await self._insert(connection, entries)
 
     async def _insert(self, connection: AsyncConnection, entries: Sequence[Written]) -> int:
-        made = [(entry_row(entry, body), entry) for entry, body in entries]
+        made = ((entry_row(entry, body), entry) for entry, body in entries)
         rows = {row["id"]: (row, entry) for row, entry in made}
-        inserted = await connection.execute(self._entries, [row for row, _ in rows.values()])
+        # In the order of their ids, as whoever inserts the same must not wait in a circle.
+        inserted = await connection.execute(self._entries, [rows[name][0] for name in sorted(rows)])
         rollups = Rollups()
         count = 0
         for (name,) in inserted:

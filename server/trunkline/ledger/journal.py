@@ -70,7 +70,9 @@ class Journal:
     ) -> Journal:
         """A journal with a folder of its own. Raises `OSError`."""
         folder = await asyncio.to_thread(folders.make)
-        return cls(folders, folder, disk, segment_bytes, keep_free)
+        journal = cls(folders, folder, disk, segment_bytes, keep_free)
+        await asyncio.to_thread(journal._spares.ready)
+        return journal
 
     @property
     def accepting(self) -> bool:
@@ -102,8 +104,10 @@ class Journal:
 
     def note(self, entry: LedgerEntry) -> None:
         """Record what is known of an open call by now, in place of what was; returns at once, shortly before that
-        outlives the process. Raises `GatewayError` (REQUEST_TOO_LARGE)."""
-        self._note(entry, None)
+        outlives the process. Nothing is recorded where the room is needed for the ends of calls. Raises `GatewayError`
+        (REQUEST_TOO_LARGE)."""
+        if self.accepting:
+            self._note(entry, None)
 
     async def append(self, entry: LedgerEntry) -> None:
         """Record an entry, and with it the end of its call; returns when that is on the disk itself.
@@ -134,7 +138,7 @@ class Journal:
     def pending(self) -> Pending:
         """What is still to be shipped."""
         size = sum(segment.synced for segment in tuple(self._commits.segments))
-        return Pending(self._entries - self._shipped, size)
+        return Pending(max(0, self._entries - self._shipped), size)
 
     def oldest(self) -> Segment | None:
         """The segment to ship from."""
@@ -143,27 +147,25 @@ class Journal:
     def shipped(self, entries: int) -> None:
         """Note that so many entries are in the database now."""
         self._shipped += entries
-        if self._shipped == self._entries:
-            self.drained.set()
+        self._look_whether_drained()
+
+    def removable(self, segment: Segment) -> bool:
+        """Whether there is room to record anew what a segment tells of open calls."""
+        carried = sum(OVERHEAD + len(item.payload) for item in self._carried(segment))
+        return not carried or self._room >= self._reserved + carried
 
     async def remove_oldest(self) -> None:
         """Remove the segment to ship from, of which all is in the database and to which nothing more is written. What
         it tells of open calls is recorded anew before. Raises `GatewayError` (UNAVAILABLE), `OSError`."""
         segment = self._commits.segments[0]
-        carried = [item for item in self._open.values() if 0 < item.segment <= segment.number]
-        waiters = [self._loop.create_future() for _ in carried]
-        again = [Item(Kind.OPENED, item.payload, waiter, True) for item, waiter in zip(carried, waiters, strict=True)]
-        for item in again:
-            self._commits.put(item)
-        await asyncio.gather(*waiters)
-        for before, after in zip(carried, again, strict=True):
-            before.segment = after.segment
+        await self._carry_over(segment)
         await asyncio.to_thread(self._disk.remove, segment.path)
         self._commits.segments.popleft()
 
     async def set_aside_oldest(self) -> Path:
-        """As `remove_oldest`, but the file is kept, as some of it could not be read; where. Raises `OSError`."""
+        """As `remove_oldest`, but the file is kept, as some of it could not be read; where."""
         segment = self._commits.segments[0]
+        await self._carry_over(segment)
         place = await asyncio.to_thread(self._folders.set_aside, segment.path)
         self._commits.segments.popleft()
         return place
@@ -181,6 +183,23 @@ class Journal:
             self._folders.release(self.folder)
         else:
             await asyncio.to_thread(self._folders.remove, self.folder)
+
+    async def _carry_over(self, segment: Segment) -> None:
+        carried = self._carried(segment)
+        waiters = [self._loop.create_future() for _ in carried]
+        again = [Item(Kind.OPENED, item.payload, waiter, True) for item, waiter in zip(carried, waiters, strict=True)]
+        for item in again:
+            self._commits.put(item)
+        await asyncio.gather(*waiters)
+        for before, after in zip(carried, again, strict=True):
+            before.segment = after.segment
+
+    def _carried(self, segment: Segment) -> list[Item]:
+        return [item for item in self._open.values() if 0 < item.segment <= segment.number]
+
+    @property
+    def _room(self) -> int:
+        return self._commits.room + self._spares.room
 
     def _note(self, entry: LedgerEntry, waiter: asyncio.Future[None] | None) -> Item:
         item = Item(Kind.OPENED, self._payload(entry), waiter)
@@ -213,8 +232,8 @@ class Journal:
                 self._probed = now
                 self._commits.put(Item(Kind.PROBE, b"", durable=True))
             return self._commits.failing
-        if self._spares.problem and self._commits.room + self._spares.room < self._reserved + self._most:
-            return self._spares.problem
+        if self._room < self._reserved + self._most:
+            return self._spares.problem or "its disk does not keep up"
         return ""
 
     def _tell(self, items: Sequence[Item], problem: str) -> None:
@@ -224,14 +243,21 @@ class Journal:
         for item in items:
             if not problem and item.kind is Kind.CLOSED:
                 self._entries += 1
-                self.drained.clear()
             if item.waiter is None or item.waiter.done():
                 continue
             if problem:
                 item.waiter.set_exception(unavailable(f"The gateway could not record the call: {problem}."))
             else:
                 item.waiter.set_result(None)
+        self._look_whether_drained()
         self.synced.set()
+
+    def _look_whether_drained(self) -> None:
+        # What is synced may be shipped before this thread is told of it.
+        if self._shipped >= self._entries:
+            self.drained.set()
+        else:
+            self.drained.clear()
 
 
 def _reservation(item: Item) -> int:

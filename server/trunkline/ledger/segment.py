@@ -59,7 +59,8 @@ def segment_seed(folder: Path, file: str) -> int:
 class Spares:
     """Segments made ahead, by a thread of their own.
 
-    There are as many as `need` says and one more, for as long as the disk has more than `keep_free` bytes left.
+    There are enough for twice as much as `need` says, and one more, for as long as the disk has more than `keep_free`
+    bytes left.
     `problem` tells why there are fewer; empty where there are not.
     """
 
@@ -86,11 +87,16 @@ class Spares:
 
     def need(self, size: int) -> None:
         """Have room for `size` bytes soon."""
-        wanted = 1 - (-size // self.size)
+        wanted = 1 - (-2 * size // self.size)
         if wanted != self._wanted:
             with self._changed:
                 self._wanted = wanted
                 self._changed.notify_all()
+
+    def ready(self) -> None:
+        """Wait until there is one, or it is known that there can be none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._spares or self.problem)
 
     def take(self) -> Segment:
         """The next segment; waits for one that is being made. Raises `OSError` where none can be."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ class Shipper:
         self._journal = journal
         self._offset = len(HEAD)
         self._damaged = False
-        self._looked = 0.0
+        self._looked = -math.inf
         self._closing = False
         self._held: list[Folder] = []
         self._task = asyncio.create_task(self._run())
@@ -104,7 +105,7 @@ class Shipper:
             settled, end = segment.settled, segment.synced
             if self._offset < end:
                 await self._ship_part(segment, end)
-            elif not settled or (self._closing and journal.open_calls):
+            elif not settled or (self._closing and journal.open_calls) or not journal.removable(segment):
                 return
             else:
                 await self._remove(segment)
@@ -125,12 +126,12 @@ class Shipper:
             _log.error("journal: %s IS DAMAGED at the bytes %s: entries are lost", segment.path, places)
 
     async def _remove(self, segment: Segment) -> None:
-        if self._damaged:
-            place = await self._journal.set_aside_oldest()
-            _log.error("journal: the damaged %s is kept as %s", segment.path, place)
-            return
         try:
-            await self._journal.remove_oldest()
+            if self._damaged:
+                place = await self._journal.set_aside_oldest()
+                _log.error("journal: the damaged %s is kept as %s", segment.path, place)
+            else:
+                await self._journal.remove_oldest()
         except GatewayError as error:
             raise OSError(f"open calls cannot be recorded anew: {error.message}") from error
 

@@ -13,7 +13,7 @@ from trunkline.ledger.ledger import Ledger
 from trunkline.store.database import opened as opened_database
 
 CALLERS = 50
-SEGMENT = 1 << 16
+SEGMENT = 1 << 18
 
 
 async def main(data: Path, url: str) -> None:
