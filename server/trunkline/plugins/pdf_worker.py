@@ -43,12 +43,13 @@ def _confine(memory: int, seconds: int) -> None:
         return
     import resource
 
-    for what, most in (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
+    bounds = [(resource.RLIMIT_CPU, seconds), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)]
+    if sys.platform == "linux":  # elsewhere it is refused, or means something else
+        bounds.append((resource.RLIMIT_AS, memory))
+    for what, most in bounds:
+        _, hard = resource.getrlimit(what)
+        if hard != resource.RLIM_INFINITY:
+            most = min(most, hard)
         resource.setrlimit(what, (most, most))
 
 
