@@ -87,7 +87,9 @@ def fleet(
     made = {name: make(name) for name in kinds}
     members = {name: [Member(made[name], kind, key) for key in keys.get(name, ("",))] for name, kind in kinds.items()}
     specs = {
-        name: route if isinstance(route, RouteSpec) else RouteSpec([(one, 1.0) for one in route])
+        name: route
+        if isinstance(route, RouteSpec)
+        else RouteSpec([(one, 1.0) for one in route], policy=policy or Policy())
         for name, route in routes.items()
     }
     spec = Spec(members, specs, aliases, pools, models, policy or Policy())

@@ -44,6 +44,11 @@ class PolicyConfig(Section):
     retries: Few | None = Field(
         default=None, description="Attempts after each target was asked once; 3 where no one says otherwise."
     )
+    backoff: Patience | None = Field(
+        default=None,
+        description="Seconds before the first attempt at a target that failed, twice as many before each further one, "
+        "up to 8; shortened by chance by up to a half. 0.5 where no one says otherwise.",
+    )
     timeout: Patience | None = Field(
         default=None,
         description="Seconds after which no further attempt begins; 60 where no one says otherwise. An attempt that "

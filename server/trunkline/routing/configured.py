@@ -67,6 +67,7 @@ def _policy(config: PolicyConfig, default: Policy) -> Policy:
     hedge = default.hedge if config.hedge is None else Hedge(config.hedge.share, config.hedge.delay)
     return Policy(
         retries=_or(config.retries, default.retries),
+        backoff=_or(config.backoff, default.backoff),
         timeout=_or(config.timeout, default.timeout),
         first_event=_or(config.first_event_timeout, default.first_event),
         first_token=_or(config.first_token_timeout, default.first_token),
