@@ -121,10 +121,11 @@ class Attempt:
 class Call:
     """One call: made by a surface, filled by the core, told to the observers at its end.
 
-    `id` is what the caller sees as `x-request-id`. `dialect` is the router in whose manner he is told of errors and of
-    the route over HTTP; empty for the manner of the surface. `deadline`, like every other time here, is in `time.monotonic()`
-    seconds; `start_time` alone is wall-clock seconds since the epoch. `strict` refuses what a target cannot take
-    rather than leave it out. `traceparent` is the W3C trace context to send upstream, empty where there is none.
+    `id` is what the caller sees as `x-request-id`. `deadline`, like every other time here, is in `time.monotonic()`
+    seconds; `start_time` alone is wall-clock seconds since the epoch. `dialect` is the router in whose manner the
+    path tells of errors and of the route, empty for that of the surface; `owner` may have another. `strict` refuses
+    what a target cannot take rather than leave it out. `traceparent` is the W3C trace context to send upstream, empty
+    where there is none.
     `routing_mode` and `rule` tell how the targets were put in order; `report` tells all of it. `metadata` is what the
     caller notes about the call, and `headers` what his transport told, by lower-case name. `warnings` are told to him
     beside the answer, and `limits` are the headers that tell how his limits stand. `plugins` counts what the plugins
@@ -133,10 +134,10 @@ class Call:
 
     id: str
     surface: Surface
-    dialect: str = ""
     operation: Operation = ""
     caller: str = ""
     owner: Caller = ANYONE
+    dialect: str = ""
     deadline: float | None = None
     strict: bool = False
     traceparent: str = ""

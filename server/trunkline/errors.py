@@ -149,6 +149,11 @@ class GatewayError(Exception):
         return TABLE[self.reason]
 
     @property
+    def unknown_model(self) -> bool:
+        """Whether the gateway itself knows no model of the name that was asked for."""
+        return self.reason == errors_pb2.ERROR_REASON_NOT_FOUND and self.param == "model" and self.provider is None
+
+    @property
     def name(self) -> str:
         """The reason without its prefix, such as `RATE_LIMITED`."""
         return ErrorReason.Name(self.reason).removeprefix("ERROR_REASON_")

@@ -22,6 +22,7 @@ from trunkline.config.values import (
     KeyLabel,
     Lifetime,
     ListenAddress,
+    MountPath,
     Network,
     ProviderName,
     Queue,
@@ -66,6 +67,11 @@ class HttpConfig(Section):
         default=15.0,
         description="Seconds of silence in a stream after which a comment line is sent, so that proxies in between "
         "keep the connection open.",
+    )
+    mounts: dict[MountPath, Literal["openai", "openrouter", "tokenrouter", "routic", "routing_run"]] = Field(
+        default_factory=dict,
+        description="Paths below which OpenAI's language is served, and in which router's manner: how errors look, and "
+        "what is told beside the answers. `/v1` is `openai` and `/api/v1` is `openrouter` unless they are named here.",
     )
     tls: TlsConfig | None = Field(default=None, description="Serves HTTPS instead of HTTP.")
 

@@ -30,6 +30,22 @@ _DEAREST = 1_000_000
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LABEL = re.compile(r"[0-9A-Za-z._-]{1,64}")
+_MOUNT = re.compile(r"(?:/[0-9A-Za-z._~-]+){1,8}")
+_SERVED = frozenset(
+    {
+        "anthropic",
+        "healthz",
+        "messages",
+        "metrics",
+        "openapi.json",
+        "readyz",
+        "trunkline",
+        "v1alpha",
+        "v1beta",
+        "v1beta1",
+    }
+)
+_USUAL = ("/v1", "/api/v1")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 
 
@@ -102,6 +118,14 @@ def _key_label(value: str) -> str:
     return value
 
 
+def _mount(value: str) -> str:
+    if not _MOUNT.fullmatch(value) or len(value) > 128:
+        raise PydanticCustomError("shown", "must be a path without a slash at its end, such as /tr/v1")
+    if value.split("/")[1] in _SERVED or any(value.startswith(f"{usual}/") for usual in _USUAL):
+        raise PydanticCustomError("shown", "must not be below a path that serves something else")
+    return value
+
+
 def _target(value: str) -> str:
     provider, _, model = value.partition("/")
     if not provider or not model:
@@ -161,6 +185,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Url = Annotated[str, AfterValidator(_url)]
 ProviderName = Annotated[str, AfterValidator(_provider_name)]
 KeyLabel = Annotated[str, AfterValidator(_key_label)]
+MountPath = Annotated[str, AfterValidator(_mount)]
 Target = Annotated[str, AfterValidator(_target)]
 Network = Annotated[str, AfterValidator(_network)]
 Token = Annotated[SecretStr, AfterValidator(_token)]

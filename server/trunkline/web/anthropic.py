@@ -11,17 +11,20 @@ from trunkline.core.entry import Entry
 from trunkline.core.estimate import estimate_tokens
 from trunkline.core.gateway import Gateway
 from trunkline.dialects import anthropic
-from trunkline.dialects.wire import Json, Object, dumps
+from trunkline.dialects.wire import Json, Object, dumps, loads
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
 from trunkline.web.body import read_object
 from trunkline.web.events import EventStream
-from trunkline.web.exchange import Exchange, json_response
+from trunkline.web.exchange import Exchange, first_headers, json_response
 from trunkline.web.extensions import take_extensions
+from trunkline.web.mounts import Mounts
+from trunkline.web.skins.table import skin_of
 from trunkline.web.stream import send_stream
 
-_PATHS: Final = ("/v1/messages", "/messages", "/v1/v1/messages", "/api/v1/messages", "/anthropic/v1/messages")
-"""Where Messages are served: clients are given a base with the version or without, and add it themselves or not."""
+_BASES: Final[Mounts] = {"": "", "/v1/v1": "", "/anthropic/v1": ""}
+"""Where Messages are served beside the mounts: clients are given a base with the version or without, and add it
+themselves or not."""
 
 _PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 """What Anthropic itself sends where nothing else comes."""
@@ -35,7 +38,8 @@ def anthropic_status(error: GatewayError) -> int:
 class AnthropicSurface:
     """Serves `/v1/messages` and what is below it."""
 
-    def __init__(self, entry: Entry, *, body_timeout: float, keep_alive: float) -> None:
+    def __init__(self, entry: Entry, mounts: Mounts, *, body_timeout: float, keep_alive: float) -> None:
+        self._paths = {f"{base}/messages": name for base, name in {**_BASES, **mounts}.items()}
         self._exchange = Exchange(
             entry, "anthropic", anthropic.encode_error, id_header="request-id", status=anthropic_status
         )
@@ -44,36 +48,36 @@ class AnthropicSurface:
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to mount."""
-        messages = self._exchange.handler(self._messages)
-        count = self._exchange.handler(self._count)
-        unknown = self._exchange.handler(self._unknown)
+        handler = self._exchange.handler
         return [
             route
-            for path in _PATHS
+            for path, name in self._paths.items()
             for route in (
-                web.post(path, messages),
-                web.post(f"{path}/count_tokens", count),
-                web.route("*", path, unknown),
-                web.route("*", f"{path}/{{rest:.*}}", unknown),
+                web.post(path, handler(self._messages, name)),
+                web.post(f"{path}/count_tokens", handler(self._count, name)),
+                web.route("*", path, handler(self._unknown, name)),
+                web.route("*", f"{path}/{{rest:.*}}", handler(self._unknown, name)),
             )
         ]
 
     async def _messages(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         wire = await self._read(http)
         streamed = anthropic.take_stream(wire)
-        asked = take_extensions(wire)
+        asked = take_extensions(wire, call)
         request = anthropic.decode_request(wire)
         request.MergeFrom(asked)
         if streamed:
             writer = _Frames(anthropic.StreamEncoder(lambda: estimate_tokens(request)), call)
-            out = EventStream(http, {"request-id": call.id}, self._keep_alive, _PING)
+            out = EventStream(http, {**first_headers(call), "request-id": call.id}, self._keep_alive, _PING)
             return await send_stream(gateway, request, call, writer, out)
         response = await gateway.chat(request, call)
-        return json_response(dumps(anthropic.encode_response(response)), self._exchange.headers(call))
+        body = anthropic.encode_response(response)
+        body.update(skin_of(call).message_fields(call))
+        return json_response(dumps(body), self._exchange.headers(call))
 
     async def _count(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         wire = await self._read(http)
-        take_extensions(wire)
+        take_extensions(wire, call)
         request: ChatRequest = anthropic.decode_request(wire)
         counted = await gateway.count_tokens(request, call)
         headers = self._exchange.headers(call)
@@ -92,7 +96,7 @@ class AnthropicSurface:
 
     async def _unknown(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         path = http.path[:200]
-        if http.path in _PATHS or http.path.removesuffix("/count_tokens") in _PATHS:
+        if http.path in self._paths or http.path.removesuffix("/count_tokens") in self._paths:
             message, status, headers = f"{path} takes POST, not {http.method}.", 405, {"allow": "POST"}
         else:
             message, status, headers = f"Not found: {http.method} {path}.", 404, {}
@@ -112,10 +116,20 @@ class _Frames:
         return _framed(self._encoder.feed(event))
 
     def end(self) -> bytes:
-        return _framed(self._encoder.end())
+        ended = self._encoder.end()
+        more = skin_of(self._call).last_message_fields(self._call)
+        if more:
+            last = ended[-1]
+            ended[-1] = last._replace(data=dumps({**loads(last.data), **more}))
+        return _framed(ended)
 
     def error(self, error: GatewayError) -> bytes:
-        return b"event: error\ndata: %b\n\n" % dumps(anthropic.encode_error(error, self._call.id))
+        told = skin_of(self._call).broken(error, self._call, {})
+        return (
+            _framed([anthropic.Frame("error", dumps(anthropic.encode_error(error, self._call.id)))])
+            if told is None
+            else told
+        )
 
 
 def _framed(frames: list[anthropic.Frame]) -> bytes:

@@ -16,6 +16,9 @@ from trunkline.core.entry import Entry
 from trunkline.core.gateway import Gateway
 from trunkline.dialects.wire import Json, dumps
 from trunkline.errors import GatewayError, internal
+from trunkline.web.notes import note_app
+from trunkline.web.skins.skin import Refusal
+from trunkline.web.skins.table import skin_of
 
 _LONGEST: Final = 4096
 """The most characters of one header."""
@@ -56,14 +59,20 @@ class Exchange:
         self._id_header = id_header
         self._status = status
 
-    def handler(self, answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """An aiohttp handler that answers by `answer`, whose `GatewayError` becomes the dialect's own."""
+    def handler(self, answer: Answer, dialect: str = "") -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """An aiohttp handler that answers by `answer`, whose `GatewayError` becomes the language's own.
+
+        `dialect` is the router in whose manner it is told, unless the caller's key has another.
+        """
         entry = self._entry
 
         async def handle(request: web.Request) -> web.StreamResponse:
             call = entry.open(self._surface, request.headers)
+            call.dialect = dialect
             try:
-                return await answer(request, call, await entry.admit(call, request.headers))
+                gateway = await entry.admit(call, request.headers)
+                note_app(call)
+                return await answer(request, call, gateway)
             except GatewayError as error:
                 call.fail(error)
                 return self._refuse(error, call)
@@ -90,19 +99,25 @@ class Exchange:
         return dumps(self._encode_error(error, call.id))
 
     def _refuse(self, error: GatewayError, call: Call) -> web.Response:
-        headers = self.headers(call)
+        told = skin_of(call).refusal(error, call) or Refusal(self._status(error), self.error_text(error, call))
+        headers = {**self.headers(call), **told.headers, "content-type": told.content_type}
         if error.retry_after is not None:
             headers["retry-after"] = str(_seconds(error.retry_after))
             headers["retry-after-ms"] = str(math.ceil(error.retry_after / timedelta(milliseconds=1)))
         if not error.row.retry:
             # OpenAI's and Anthropic's clients would otherwise repeat what cannot succeed.
             headers["x-should-retry"] = "false"
-        return json_response(self.error_text(error, call), headers, status=self._status(error))
+        return web.Response(body=told.body, status=told.status, headers=headers)
+
+
+def first_headers(call: Call) -> dict[str, str]:
+    """The headers of a stream that is opened before anyone answers."""
+    return {"x-request-id": call.id, **skin_of(call).headers(call)}
 
 
 def call_headers(call: Call) -> dict[str, str]:
     """The headers that tell of a call: its id, who was asked and answered, and what the target could not take."""
-    headers = {"x-request-id": call.id, **call.limits}
+    headers = {"x-request-id": call.id, **call.limits, **skin_of(call).headers(call)}
     if call.routing_mode:
         headers["x-trunkline-routing-mode"] = call.routing_mode
     if call.rule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
@@ -22,11 +22,9 @@ from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, Model
 from trunkline.web.anthropic import anthropic_status
 from trunkline.web.exchange import Exchange, json_response
 from trunkline.web.gemini import encode_error as gemini_error
+from trunkline.web.mounts import Mounts
 from trunkline.web.openai import encode_error
 
-_OPENAI: Final = ("/v1",)
-_OPENROUTER: Final = ("/api/v1",)
-"""Below both all vendors' clients ask: their headers tell them apart."""
 _GEMINI: Final = ("/v1beta", "/v1beta1", "/v1alpha")
 _ANTHROPIC: Final = ("/anthropic/v1",)
 
@@ -36,9 +34,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ModelsSurface:
-    """Serves `/models` and each model below it."""
+    """Serves `/models` and each model below it.
 
-    def __init__(self, entry: Entry, *, body_timeout: float, keep_alive: float) -> None:
+    Below `mounts` all vendors' clients ask: their headers tell them apart.
+    """
+
+    def __init__(self, entry: Entry, mounts: Mounts, *, body_timeout: float, keep_alive: float) -> None:
+        self._mounts = mounts
         created = int(time.time())
         self._openai = _Shape(
             Exchange(entry, "openai", encode_error),
@@ -62,25 +64,14 @@ class ModelsSurface:
     def routes(self) -> list[web.RouteDef]:
         """The routes to mount."""
         routes: list[web.RouteDef] = []
-        picks: tuple[tuple[Sequence[str], Callable[[web.Request], _Shape]], ...] = (
-            (_OPENAI, lambda http: self._pick(http, self._openai)),
-            (_OPENROUTER, lambda http: self._pick(http, self._openrouter)),
-            (_GEMINI, lambda _: self._gemini),
-            (_ANTHROPIC, lambda _: self._anthropic),
-        )
-        for bases, pick in picks:
-            for base in bases:
-                routes.append(web.get(f"{base}/models", _handler(pick, whole=True)))
-                routes.append(web.get(f"{base}/models/{{id:.+}}", _handler(pick, whole=False)))
+        for base, name in self._mounts.items():
+            own = self._openrouter if name == "openrouter" else self._openai
+            routes += _routes(base, _Shapes(own, self._anthropic, self._gemini), name)
+        for base in _GEMINI:
+            routes += _routes(base, _Shapes(self._gemini, self._gemini, self._gemini))
+        for base in _ANTHROPIC:
+            routes += _routes(base, _Shapes(self._anthropic, self._anthropic, self._anthropic))
         return routes
-
-    def _pick(self, http: web.Request, other: _Shape) -> _Shape:
-        """The shape for a caller: keys tell nothing, as vendors' clients send them in any header."""
-        if "anthropic-version" in http.headers:
-            return self._anthropic
-        if "x-goog-api-key" in http.headers or "x-goog-api-client" in http.headers:
-            return self._gemini
-        return other
 
 
 async def all_models(gateway: Gateway, call: Call) -> Sequence[Model]:
@@ -105,8 +96,10 @@ class _Shape:
         self._exchange = exchange
         self._encode = encode
         self._encode_all = encode_all
-        self.list = exchange.handler(self._list)
-        self.get = exchange.handler(self._get)
+
+    def handlers(self, name: str) -> tuple[Handler, Handler]:
+        """What answers with all models and with one, in the manner of the router `name`."""
+        return self._exchange.handler(self._list, name), self._exchange.handler(self._get, name)
 
     async def _list(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         models, query = await all_models(gateway, call), dict(http.query)
@@ -119,9 +112,31 @@ class _Shape:
         return json_response(dumps(self._encode(model)), self._exchange.headers(call))
 
 
-def _handler(pick: Callable[[web.Request], _Shape], *, whole: bool) -> Handler:
+class _Shapes(NamedTuple):
+    """The shapes of one path, by whose clients ask."""
+
+    own: _Shape
+    anthropic: _Shape
+    gemini: _Shape
+
+
+def _routes(base: str, shapes: _Shapes, name: str = "") -> list[web.RouteDef]:
+    lists, gets = zip(*[shape.handlers(name) for shape in shapes], strict=True)
+    return [
+        web.get(f"{base}/models", _by_headers(lists)),
+        web.get(f"{base}/models/{{id:.+}}", _by_headers(gets)),
+    ]
+
+
+def _by_headers(handlers: Sequence[Handler]) -> Handler:
+    own, of_anthropic, of_gemini = handlers
+
     async def handle(http: web.Request) -> web.StreamResponse:
-        shape = pick(http)
-        return await (shape.list(http) if whole else shape.get(http))
+        # Keys tell nothing, as vendors' clients send them in any header.
+        if "anthropic-version" in http.headers:
+            return await of_anthropic(http)
+        if "x-goog-api-key" in http.headers or "x-goog-api-client" in http.headers:
+            return await of_gemini(http)
+        return await own(http)
 
     return handle

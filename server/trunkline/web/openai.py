@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from aiohttp import web
 
 from trunkline.call import Call
@@ -14,18 +12,15 @@ from trunkline.dialects import openai, responses
 from trunkline.dialects.openai.request import take_stream
 from trunkline.dialects.wire import Json, Object, dumps
 from trunkline.errors import GatewayError
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
+from trunkline.v1.chat_pb2 import ChatRequest
 from trunkline.web.body import read_object
-from trunkline.web.events import EventStream, frames
-from trunkline.web.exchange import Exchange, call_headers, json_response
-from trunkline.web.extensions import take_extensions
+from trunkline.web.chunks import Chunks
+from trunkline.web.events import EventStream
+from trunkline.web.exchange import Exchange, call_headers, first_headers, json_response
+from trunkline.web.extensions import take_extensions, take_usage
+from trunkline.web.mounts import Mounts
+from trunkline.web.skins.table import skin_of
 from trunkline.web.stream import send_stream
-
-BASES: Final = ("/v1", "/api/v1")
-"""Below what the paths are served: OpenAI's own, and the one that OpenRouter's clients use."""
-
-DONE: Final = b"data: [DONE]\n\n"
-"""The last event of a stream that is whole."""
 
 
 def encode_error(error: GatewayError, request_id: str) -> Json:
@@ -34,64 +29,50 @@ def encode_error(error: GatewayError, request_id: str) -> Json:
 
 
 class OpenAISurface:
-    """Serves OpenAI's paths under `/v1`, and under `/api/v1` as OpenRouter's clients ask for them."""
+    """Serves `/chat/completions` below each of `mounts`."""
 
-    def __init__(self, entry: Entry, *, body_timeout: float, keep_alive: float) -> None:
+    def __init__(self, entry: Entry, mounts: Mounts, *, body_timeout: float, keep_alive: float) -> None:
+        self._mounts = mounts
         self._exchange = Exchange(entry, "openai", encode_error)
         self._body_timeout = body_timeout
         self._keep_alive = keep_alive
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to mount."""
-        chat = self._exchange.handler(self._chat)
-        return [web.post(f"{base}/chat/completions", chat) for base in BASES]
+        handler = self._exchange.handler
+        return [web.post(f"{base}/chat/completions", handler(self._chat, name)) for base, name in self._mounts.items()]
 
     async def _chat(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         wire = Object(await read_object(http, timeout=self._body_timeout))
         options = take_stream(wire)
         # Cursor's agent asks here in the words of Responses, and reads the answer as Chat Completions.
         told = responses if "input" in wire.fields and "messages" not in wire.fields else openai
-        asked = take_extensions(wire)
+        include_usage = take_usage(wire) or options.include_usage
+        asked = take_extensions(wire, call)
         request = told.decode_request(wire)
         request.MergeFrom(asked)
+        skin = skin_of(call)
         if options.stream:
-            return await self._stream(http, request, call, gateway, include_usage=options.include_usage)
+            return await self._stream(http, request, call, gateway, include_usage=include_usage or skin.always_usage)
         response = await gateway.chat(request, call)
         if _conceals(request):
             conceal(response)
-        return json_response(dumps(openai.encode_response(response)), call_headers(call))
+        if skin.dresses:
+            skin.dress(response, call)
+        body = openai.encode_response(response)
+        body.update(skin.fields(call))
+        return json_response(dumps(body), call_headers(call))
 
     async def _stream(
         self, http: web.Request, request: ChatRequest, call: Call, gateway: Gateway, *, include_usage: bool
     ) -> web.StreamResponse:
         concealer = Concealer() if _conceals(request) else None
-        writer = _Chunks(openai.StreamEncoder(include_usage=include_usage), concealer)
-        out = EventStream(http, {"x-request-id": call.id}, self._keep_alive)
+        encoder = openai.StreamEncoder(include_usage=include_usage)
+        writer = Chunks(encoder, call, "chat.completion.chunk", concealer)
+        out = EventStream(http, first_headers(call), self._keep_alive, skin_of(call).sign)
         return await send_stream(gateway, request, call, writer, out)
 
 
 def _conceals(request: ChatRequest) -> bool:
     """Whether the caller wants the model to reason out of his sight, as `reasoning.exclude` says."""
     return request.reasoning.summary == "none"
-
-
-class _Chunks:
-    """Chunks as events without a type, and `[DONE]` after the last."""
-
-    def __init__(self, encoder: openai.StreamEncoder, concealer: Concealer | None) -> None:
-        self._encoder = encoder
-        self._concealer = concealer
-
-    def feed(self, event: ChatEvent) -> bytes:
-        if self._concealer is not None:
-            left = self._concealer.feed(event)
-            if left is None:
-                return b""
-            event = left
-        return frames(self._encoder.feed(event))
-
-    def end(self) -> bytes:
-        return frames(self._encoder.end()) + DONE
-
-    def error(self, error: GatewayError) -> bytes:
-        return frames([dumps(openai.encode_error(error))])

@@ -1,4 +1,4 @@
-"""OpenRouter's list of models, of their endpoints, and of providers, below `/api/v1`."""
+"""OpenRouter's list of models, of their endpoints, and of providers."""
 
 from __future__ import annotations
 
@@ -15,27 +15,35 @@ from trunkline.dialects.wire import Json, dumps
 from trunkline.v1.models_pb2 import GetModelRequest
 from trunkline.web.exchange import Exchange, json_response
 from trunkline.web.models import all_models
+from trunkline.web.mounts import Mounts
 from trunkline.web.openai import encode_error
 
-_BASE = "/api/v1"
+_NAME = "openrouter"
 
 
 class OpenRouterSurface:
-    """Serves what only OpenRouter lists. `/api/v1/models` itself is one of the shapes of `ModelsSurface`."""
+    """Serves what only OpenRouter lists, below its own of `mounts`. `/models` itself is one of the shapes of
+    `ModelsSurface`."""
 
-    def __init__(self, entry: Entry, *, body_timeout: float, keep_alive: float) -> None:
+    def __init__(self, entry: Entry, mounts: Mounts, *, body_timeout: float, keep_alive: float) -> None:
+        self._mounts = mounts
         self._exchange = Exchange(entry, "openai", encode_error)
         self._started = int(time.time())
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to mount, before those of `ModelsSurface`: the names of models hold slashes."""
-        handler = self._exchange.handler
+        answers = (
+            ("models/count", self._count),
+            ("models/{id:.+}/endpoints", self._endpoints),
+            ("model/{id:.+}", self._model),
+            ("embeddings/models", self._embeddings),
+            ("providers", self._providers),
+        )
         return [
-            web.get(f"{_BASE}/models/count", handler(self._count)),
-            web.get(f"{_BASE}/models/{{id:.+}}/endpoints", handler(self._endpoints)),
-            web.get(f"{_BASE}/model/{{id:.+}}", handler(self._model)),
-            web.get(f"{_BASE}/embeddings/models", handler(self._embeddings)),
-            web.get(f"{_BASE}/providers", handler(self._providers)),
+            web.get(f"{base}/{path}", self._exchange.handler(answer, name))
+            for base, name in self._mounts.items()
+            if name == _NAME
+            for path, answer in answers
         ]
 
     async def _count(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:

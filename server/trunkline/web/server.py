@@ -21,13 +21,14 @@ from trunkline.web.embeddings import EmbeddingsSurface
 from trunkline.web.exchange import json_response
 from trunkline.web.gemini import GeminiSurface
 from trunkline.web.models import ModelsSurface
+from trunkline.web.mounts import mounts_of
 from trunkline.web.native.routes import routes as native_routes
 from trunkline.web.openai import OpenAISurface
 from trunkline.web.openapi.document import document
 from trunkline.web.openrouter import OpenRouterSurface
 from trunkline.web.responses.conversations import ConversationsSurface
 from trunkline.web.responses.surface import ResponsesSurface
-from trunkline.web.unknown import unknown
+from trunkline.web.unknown import Unknown
 
 Render = Callable[[str], Awaitable[tuple[bytes, str]]]
 """An `accept` header -> the metrics and their content type."""
@@ -37,7 +38,6 @@ _SURFACES: Final = (
     CompletionsSurface,
     EmbeddingsSurface,
     AnthropicSurface,
-    GeminiSurface,
     OpenRouterSurface,
     ModelsSurface,
 )
@@ -69,18 +69,20 @@ class WebServer:
         self._draining = False
         app = web.Application(client_max_size=config.max_body_bytes)
         timing = {"body_timeout": config.body_timeout, "keep_alive": config.keep_alive}
-        self._responses = ResponsesSurface(entry, stores, **timing)
+        mounts = mounts_of(config.mounts)
+        self._responses = ResponsesSurface(entry, stores, mounts, **timing)
         app.add_routes(self._responses.routes())
-        app.add_routes(ConversationsSurface(entry, stores, **timing).routes())
+        app.add_routes(ConversationsSurface(entry, stores, mounts, **timing).routes())
         for surface in _SURFACES:
-            app.add_routes(surface(entry, **timing).routes())
+            app.add_routes(surface(entry, mounts, **timing).routes())
+        app.add_routes(GeminiSurface(entry, **timing).routes())
         app.add_routes(native_routes(entry, services, body_timeout=config.body_timeout))
         app.router.add_get("/healthz", _healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/openapi.json", _openapi)
         if metrics is not None:
             app.add_routes([metrics_route(metrics)])
-        app.router.add_route("*", "/{path:.*}", unknown)
+        app.router.add_route("*", "/{path:.*}", Unknown(mounts).answer)
         self._runner = web.AppRunner(
             app,
             access_log=None,

@@ -6,10 +6,12 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from trunkline.call import Call
 from trunkline.dialects.wire import dumps
+from trunkline.errors import not_found
 from trunkline.web.exchange import json_response
-
-_BASES: Final = ("/v1/", "/api/v1/")
+from trunkline.web.mounts import Mounts
+from trunkline.web.skins.table import skin_of
 
 _ELSEWHERE: Final = {
     "assistants": "Assistants are not served; use /v1/responses",
@@ -32,22 +34,36 @@ _ELSEWHERE: Final = {
 """What OpenAI serves and the gateway does not -> what to do."""
 
 
-async def unknown(request: web.Request) -> web.Response:
-    """Refuse at once, telling why: the body is not read."""
-    path = request.path[:200]
-    below = next((request.path.removeprefix(base) for base in _BASES if request.path.startswith(base)), "")
-    allowed, reason = await _allowed(request) if below else "", _ELSEWHERE.get(below.partition("/")[0])
-    headers: dict[str, str] = {"x-should-retry": "false"}
-    if allowed:
-        message, code, status = f"{path} takes {allowed}, not {request.method}.", "method_not_allowed", 405
-        headers["allow"] = allowed
-    elif reason is not None:
-        message, code, status = f"{reason}. This gateway has no {path}.", "unsupported_endpoint", 404
-    else:
-        message = f"Unknown request URL: {request.method} {path}. `/openapi.json` lists what there is."
-        code, status = "unknown_url", 404
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-    return json_response(dumps({"error": error}), headers, status=status)
+class Unknown:
+    """Refuses at once, telling why, in the manner of the mount that the path is below: the body is not read."""
+
+    def __init__(self, mounts: Mounts) -> None:
+        # The longest first, as one may be below another.
+        self._mounts = sorted(mounts.items(), key=lambda mount: -len(mount[0]))
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer `request`."""
+        path = request.path[:200]
+        base, dialect = next((one for one in self._mounts if request.path.startswith(f"{one[0]}/")), ("", ""))
+        below = request.path.removeprefix(f"{base}/") if base else ""
+        allowed, reason = await _allowed(request) if below else "", _ELSEWHERE.get(below.partition("/")[0])
+        headers: dict[str, str] = {"x-should-retry": "false"}
+        if allowed:
+            message, code, status = f"{path} takes {allowed}, not {request.method}.", "method_not_allowed", 405
+            headers["allow"] = allowed
+        elif reason is not None:
+            message, code, status = f"{reason}. This gateway has no {path}.", "unsupported_endpoint", 404
+        else:
+            message = f"Unknown request URL: {request.method} {path}. `/openapi.json` lists what there is."
+            code, status = "unknown_url", 404
+        call = Call(request.headers.get("x-request-id", "")[:128], "openai", dialect=dialect)
+        # A wrong method is told as OpenAI tells it: routers have no words for it.
+        told = skin_of(call).refusal(not_found(message), call) if status == 404 else None
+        if told is not None:
+            headers |= {**told.headers, "content-type": told.content_type}
+            return web.Response(body=told.body, status=told.status, headers=headers)
+        error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+        return json_response(dumps({"error": error}), headers, status=status)
 
 
 async def _allowed(request: web.Request) -> str:

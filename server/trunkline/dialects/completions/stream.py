@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from trunkline.dialects.completions.logprobs import decode_logprobs, encode_logprobs
@@ -18,6 +19,7 @@ from trunkline.v1.content_pb2 import Part, TokenLogprob
 
 _KNOWN: Final = ("text", "index", "logprobs", "finish_reason")
 _MOST_CHOICES: Final = 1024 * 16
+_NOTHING: Final[Mapping[str, Json]] = {}
 
 
 class _Read:
@@ -139,11 +141,11 @@ class StreamEncoder:
                 self._usage.MergeFrom(event.usage)
         return []
 
-    def end(self) -> list[bytes]:
-        """The chunk with the usage, where it was asked for."""
+    def end(self, more: Mapping[str, Json] = _NOTHING) -> list[bytes]:
+        """The chunk with the usage, where it was asked for; then `more`, too, which the gateway itself tells."""
         if not self._include_usage:
             return []
-        return [dumps({**self._head, "choices": [], "usage": encode_usage(self._usage)})]
+        return [dumps({**self._head, **more, "choices": [], "usage": encode_usage(self._usage)})]
 
     def _piece(self, choice: int, kind: str | None, text: str, logprobs: list[TokenLogprob]) -> list[bytes]:
         if not text and not logprobs:

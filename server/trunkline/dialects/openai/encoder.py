@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from trunkline.dialects.custom import marked_by
@@ -20,6 +21,8 @@ from trunkline.v1.content_pb2 import Part
 
 _EVERY: Final = ("provider", "system_fingerprint")
 """What every chunk repeats. All else that is known at the start is in the first chunk alone."""
+
+_NOTHING: Final[Mapping[str, Json]] = {}
 
 
 class _Part:
@@ -91,9 +94,9 @@ class StreamEncoder:
                 self._start(event.start)
         return []
 
-    def end(self) -> list[bytes]:
-        """The last chunk, where there is something to say in it."""
-        wire = {**self._head, **self._first, **self._end, "choices": []}
+    def end(self, more: Mapping[str, Json] = _NOTHING) -> list[bytes]:
+        """The last chunk, where there is something to say in it; then `more`, too, which the gateway itself tells."""
+        wire = {**self._head, **self._first, **self._end, **more, "choices": []}
         if self._usage is not None and self._include_usage:
             wire["usage"] = encode_usage(self._usage)
         elif not self._end:

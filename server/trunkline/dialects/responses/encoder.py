@@ -138,11 +138,11 @@ class StreamEncoder:
         response = self.whole() if response is None else response
         return [self._event(f"response.{_ENDINGS.get(response['status'], 'completed')}", {"response": response})]
 
-    def error(self, error: GatewayError) -> list[Event]:
-        """The events that tell of an error after the first event."""
+    def error(self, error: GatewayError, response: dict[str, Json] | None = None) -> list[Event]:
+        """The events that tell of an error after the first event, the last of which holds the whole `response`."""
         row = error.row
         told = {"type": row.openai_type, "code": row.openai_code, "message": error.message, "param": error.param}
-        response = self.failed(error)
+        response = self.failed(error) if response is None else response
         flat = {"code": row.openai_code, "message": error.message, "param": error.param}
         return [
             self._event("error", {**flat, "error": told}),

@@ -41,15 +41,18 @@ class Background:
         self._held = 0
         self._watch: asyncio.Task[None] | None = None
 
-    async def start(self, turn: Turn, headers: Mapping[str, str]) -> tuple[Run, dict[str, Json]]:
-        """Begin a response; what it is so far. Raises `GatewayError`: RATE_LIMITED where too many are running."""
+    async def start(self, turn: Turn, headers: Mapping[str, str], asking: Call) -> tuple[Run, dict[str, Json]]:
+        """Begin a response that `asking` asks for; what it is so far.
+
+        Raises `GatewayError`: RATE_LIMITED where too many are running.
+        """
         if len(self._alive()) >= _MOST_RUNNING:
             raise GatewayError(
                 errors_pb2.ERROR_REASON_RATE_LIMITED,
                 f"{_MOST_RUNNING} responses are running in the background; try again when some have ended.",
                 param="background",
             )
-        run, frames = Run(turn), Frames(turn)
+        run, frames = Run(turn), Frames(turn, asking)
         queued = frames.so_far("queued")
         await self._stores.responses.put(turn.stored(queued, {}))
         self._runs[turn.id] = run
@@ -105,6 +108,7 @@ class Background:
 
     async def _write(self, run: Run, frames: Frames, headers: dict[str, str]) -> None:
         call = self._entry.open("responses", headers)
+        call.dialect, frames.call = frames.call.dialect, call
         try:
             gateway = await self._entry.admit(call, headers)
             begun = False

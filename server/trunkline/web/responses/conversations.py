@@ -13,7 +13,7 @@ from trunkline.store.conversations import Conversation
 from trunkline.store.stores import Stores
 from trunkline.web.body import object_of, read_body, read_object
 from trunkline.web.exchange import Exchange, json_response
-from trunkline.web.openai import BASES
+from trunkline.web.mounts import Mounts
 from trunkline.web.responses.pages import page
 from trunkline.web.responses.surface import encode_error
 from trunkline.web.responses.turn import input_items, named
@@ -25,29 +25,28 @@ _MOST_ITEMS = 20
 class ConversationsSurface:
     """Serves `/conversations` and what is below it."""
 
-    def __init__(self, entry: Entry, stores: Stores, *, body_timeout: float, keep_alive: float) -> None:
+    def __init__(self, entry: Entry, stores: Stores, mounts: Mounts, *, body_timeout: float, keep_alive: float) -> None:
+        self._mounts = mounts
         self._exchange = Exchange(entry, "responses", encode_error)
         self._store = stores.conversations
         self._body_timeout = body_timeout
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to mount."""
-        handler = self._exchange.handler
-        create, get, change, delete = map(handler, (self._create, self._get, self._change, self._delete))
-        items, add, item, remove = map(handler, (self._items, self._add, self._item, self._remove))
+        answers = (
+            ("POST", "", self._create),
+            ("GET", "/{id}", self._get),
+            ("POST", "/{id}", self._change),
+            ("DELETE", "/{id}", self._delete),
+            ("GET", "/{id}/items", self._items),
+            ("POST", "/{id}/items", self._add),
+            ("GET", "/{id}/items/{item}", self._item),
+            ("DELETE", "/{id}/items/{item}", self._remove),
+        )
         return [
-            route
-            for base in (f"{one}/conversations" for one in BASES)
-            for route in (
-                web.post(base, create),
-                web.get(f"{base}/{{id}}", get),
-                web.post(f"{base}/{{id}}", change),
-                web.delete(f"{base}/{{id}}", delete),
-                web.get(f"{base}/{{id}}/items", items),
-                web.post(f"{base}/{{id}}/items", add),
-                web.get(f"{base}/{{id}}/items/{{item}}", item),
-                web.delete(f"{base}/{{id}}/items/{{item}}", remove),
-            )
+            web.route(method, f"{base}/conversations{path}", self._exchange.handler(answer, name))
+            for base, name in self._mounts.items()
+            for method, path, answer in answers
         ]
 
     async def _create(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 
+from trunkline.call import Call
 from trunkline.dialects import responses
 from trunkline.dialects.wire import Json
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse
 from trunkline.web.responses.turn import Turn
+from trunkline.web.skins.table import skin_of
 
 
 class Frames:
-    """Writes the events of `turn`. `body` is the whole response, once its end is known."""
+    """Writes the events of `turn`, which are made by `call`. `body` is the whole response, once its end is known."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, call: Call) -> None:
         self._turn = turn
+        self.call = call
         expected = adopt(ChatResponse(model=turn.request.model), turn)
         self._encoder = responses.StreamEncoder(turn.request, turn.own, expected)
         self.body: dict[str, Json] = {}
@@ -45,12 +48,14 @@ class Frames:
     def each_of_end(self) -> list[bytes]:
         """As `end`, one by one."""
         self.body = completed(self._encoder.whole())
+        skin_of(self.call).settle(self.body, self.call, None)
         return _framed(self._encoder.end(self.body))
 
     def each_of_error(self, error: GatewayError) -> list[bytes]:
         """As `error`, one by one."""
         self.body = self._encoder.failed(error)
-        return _framed(self._encoder.error(error))
+        skin_of(self.call).settle(self.body, self.call, error)
+        return _framed(self._encoder.error(error, self.body))
 
     def so_far(self, status: str) -> dict[str, Json]:
         """The response as far as it came."""

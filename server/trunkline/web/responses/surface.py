@@ -21,12 +21,13 @@ from trunkline.store.stores import Stores
 from trunkline.web.body import read_object
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, json_response
-from trunkline.web.openai import BASES
+from trunkline.web.mounts import Mounts
 from trunkline.web.responses.background import Background, report
 from trunkline.web.responses.frames import Frames, adopt, completed
 from trunkline.web.responses.pages import page
 from trunkline.web.responses.run import Run
 from trunkline.web.responses.turn import Turn, begin
+from trunkline.web.skins.table import skin_of
 from trunkline.web.stream import send_stream
 
 _CODES: Final = {"previous_response_id": "previous_response_not_found"}
@@ -50,9 +51,10 @@ def encode_error(error: GatewayError, request_id: str) -> Json:
 
 
 class ResponsesSurface:
-    """Serves `/responses` and what is below it."""
+    """Serves `/responses` and what is below it, below each of `mounts`."""
 
-    def __init__(self, entry: Entry, stores: Stores, *, body_timeout: float, keep_alive: float) -> None:
+    def __init__(self, entry: Entry, stores: Stores, mounts: Mounts, *, body_timeout: float, keep_alive: float) -> None:
+        self._mounts = mounts
         self._exchange = Exchange(entry, "responses", encode_error)
         self._stores = stores
         self._background = Background(entry, stores)
@@ -61,26 +63,19 @@ class ResponsesSurface:
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to mount."""
-        handler = self._exchange.handler
-        create, count, compact = handler(self._create), handler(self._count), handler(self._compact)
-        get, delete, cancel, items = (
-            handler(self._get),
-            handler(self._delete),
-            handler(self._cancel),
-            handler(self._items),
+        answers = (
+            ("POST", "", self._create),
+            ("POST", "/input_tokens", self._count),
+            ("POST", "/compact", self._compact),
+            ("GET", "/{id}", self._get),
+            ("DELETE", "/{id}", self._delete),
+            ("POST", "/{id}/cancel", self._cancel),
+            ("GET", "/{id}/input_items", self._items),
         )
         return [
-            route
-            for base in (f"{one}/responses" for one in BASES)
-            for route in (
-                web.post(base, create),
-                web.post(f"{base}/input_tokens", count),
-                web.post(f"{base}/compact", compact),
-                web.get(f"{base}/{{id}}", get),
-                web.delete(f"{base}/{{id}}", delete),
-                web.post(f"{base}/{{id}}/cancel", cancel),
-                web.get(f"{base}/{{id}}/input_items", items),
-            )
+            web.route(method, f"{base}/responses{path}", self._exchange.handler(answer, name))
+            for base, name in self._mounts.items()
+            for method, path, answer in answers
         ]
 
     async def close(self, grace: float) -> None:
@@ -88,22 +83,23 @@ class ResponsesSurface:
         await self._background.close(grace)
 
     async def _create(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores)
+        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores, call)
         if turn.background:
             return await self._begin(http, call, turn)
         if turn.streamed:
-            frames = Frames(turn)
+            frames = Frames(turn, call)
             out = EventStream(http, self._headers(call), self._keep_alive)
             return await send_stream(
                 gateway, turn.request, call, frames, out, lambda: turn.keep(frames.body, report(call), self._stores)
             )
         response = adopt(await gateway.chat(turn.request, call), turn)
         body = completed(responses.encode_response(response, turn.request, turn.own))
+        skin_of(call).settle(body, call, None)
         await turn.keep(body, report(call), self._stores)
         return self._json(body, call)
 
     async def _begin(self, http: web.Request, call: Call, turn: Turn) -> web.StreamResponse:
-        run, queued = await self._background.start(turn, http.headers)
+        run, queued = await self._background.start(turn, http.headers, call)
         if turn.streamed:
             return await self._listen(http, call, run, -1)
         return self._json(queued, call)
@@ -169,13 +165,13 @@ class ResponsesSurface:
         return self._json(page(stored.input, http.query), call)
 
     async def _count(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores)
+        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores, call)
         counted = await gateway.count_tokens(turn.request, call)
         guessed = {"x-trunkline-estimated": "input_tokens"} if counted.estimated else {}
         return self._json({"object": "response.input_tokens", "input_tokens": counted.input_tokens}, call, guessed)
 
     async def _compact(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores)
+        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores, call)
         response = adopt(await gateway.compact(turn.request, call), turn)
         return self._json(responses.encode_compaction(response), call)
 

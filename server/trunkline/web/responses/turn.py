@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from trunkline.call import Call
 from trunkline.dialects import responses
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import GatewayError, invalid_request
@@ -64,12 +65,13 @@ class Turn:
         return Stored(self.id, self.owner, self.previous_id, body, list(self.items), report)
 
 
-async def begin(body: dict[str, Json], owner: str, stores: Stores) -> Turn:
-    """Read a request, and put in front of it what it goes on from.
+async def begin(body: dict[str, Json], owner: str, stores: Stores, call: Call) -> Turn:
+    """Read the request of `call`, and put in front of it what it goes on from.
 
     Raises `GatewayError`: INVALID_REQUEST, naming the field, NOT_FOUND where what it goes on from is missing.
     """
     wire = Object(body)
+    asked = take_extensions(wire, call)
     streamed = responses.take_stream(wire)
     store = wire.take_bool("store")
     background = wire.take_bool("background") or False
@@ -99,7 +101,6 @@ async def begin(body: dict[str, Json], owner: str, stores: Stores) -> Turn:
     }
     if conversation_id is not None:
         own["conversation"] = {"id": conversation_id}
-    asked = take_extensions(wire)
     request = responses.decode_request(wire)
     request.MergeFrom(asked)
     response_id = f"resp_{secrets.token_hex(24)}"
