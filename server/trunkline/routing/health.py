@@ -160,8 +160,8 @@ class Health:
         """The share of the calls of the last minutes that failed."""
         if not self._faults:
             return 0.0
-        calls = self._calls.weight(now)
-        return self._faults.weight(now) / calls if calls > 1e-9 else 0.0
+        # Less than one call counts as one: what failed once and was not asked since is forgiven in time.
+        return self._faults.weight(now) / max(self._calls.weight(now), 1.0)
 
     def suffers(self, now: float) -> bool:
         """Whether it failed in the last half minute, and has not answered since, or is left alone."""

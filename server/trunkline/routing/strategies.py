@@ -97,8 +97,9 @@ class Weighing:
     """Those first whose cost, quality and latency together are the best.
 
     Each is a number from 0 to 1 beside the best of the offers: the least cost over its own, the least latency over its
-    own, its quality over the greatest. Unknown costs count as nothing, unknown latencies as the best, so that they
-    become known. What failed of late counts for less.
+    own, its quality over the greatest. Unknown costs count as nothing. An unknown latency counts as half of the least
+    that is known, so that it becomes known where it may matter, but as twice the least while a call finds it out. What
+    failed of late counts for less.
     """
 
     cost: float
@@ -114,13 +115,15 @@ class Weighing:
         cheapest = max(min(costs), 1.0)
         waits = [offer.health.latency() for offer in offers]
         quickest = min((wait for wait in waits if wait is not None), default=1.0)
+        if None in waits:
+            quickest /= 2
         finest = max(offer.facts.quality for offer in offers) or 1.0
         rated: list[tuple[float, float, int]] = []
         for index, (offer, cost, wait) in enumerate(zip(offers, costs, waits, strict=True)):
             score = (
                 self.cost * (0.0 if cost == math.inf else cheapest / max(cost, 1.0))
                 + self.quality * (offer.facts.quality / finest)
-                + self.latency * (1.0 if wait is None else quickest / wait)
+                + self.latency * (quickest / wait if wait is not None else 0.25 if offer.health.in_flight else 1.0)
             ) * (1.0 - offer.health.error_rate(now))
             rated.append((-score, chance(), index))
         rated.sort()
@@ -128,13 +131,18 @@ class Weighing:
 
 
 def _latency(offer: Offer) -> float:
-    # An unknown one is tried, so that it becomes known.
-    return offer.health.latency() or 0.0
+    latency = offer.health.latency()
+    return _unknown(offer) if latency is None else latency
 
 
 def _slowness(offer: Offer) -> float:
     speed = offer.health.throughput()
-    return 0.0 if speed is None else 1.0 / speed
+    return _unknown(offer) if speed is None else 1.0 / speed
+
+
+def _unknown(offer: Offer) -> float:
+    """What is not known is found out by one call; the others do not wait for what may never answer."""
+    return math.inf if offer.health.in_flight else 0.0
 
 
 def strategies(now: Callable[[], float]) -> Mapping[str, Strategy]:
