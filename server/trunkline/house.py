@@ -30,6 +30,7 @@ from trunkline.routing.health import Board
 from trunkline.routing.listing import Listing
 from trunkline.routing.names import Names
 from trunkline.routing.router import Router
+from trunkline.routing.rules import MadeRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,14 @@ class House:
 
 
 async def build(
-    config: Config, environ: Mapping[str, str], board: Board | None = None, meter: Meter | None = None
+    config: Config,
+    environ: Mapping[str, str],
+    board: Board | None = None,
+    meter: Meter | None = None,
+    made: MadeRules | None = None,
 ) -> House:
-    """Make what `config` describes; `board` tells how its targets did so far, and `meter` counts its calls. Raises
-    `ConfigError`."""
+    """Make what `config` describes; `board` tells how its targets did so far, `meter` counts its calls, and `made`
+    holds the rules that were made by API. Raises `ConfigError`."""
     settings = await discover(config, environ)
     try:
         providers = build_providers(settings, config.media)
@@ -69,7 +74,7 @@ async def build(
     listing = Listing(target_names(config), list(asked.values()), Describer(catalog, kinds, parameters_of))
     board = board or Board()
     board.breaker = breaker_of(config)
-    router = Router(Names(spec, catalog, board, listing), Affinity(), rules_of(config))
+    router = Router(Names(spec, catalog, board, listing), Affinity(), rules_of(config, made))
     plugins = _plugins(config, router.names)
     gateway = Gateway(router, listing, limits, plugins, meter)
     keys = Keys((key.name, key.key.get_secret_value()) for key in config.keys)

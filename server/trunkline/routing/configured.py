@@ -11,7 +11,8 @@ from trunkline.core.hedge import Hedge
 from trunkline.core.plan import MidStream, Policy
 from trunkline.core.provider import Provider
 from trunkline.routing.health import Breaker
-from trunkline.routing.rules import Action, Match, Rule, Rules
+from trunkline.routing.made import hours_of
+from trunkline.routing.rules import Action, MadeRules, Match, Rule, Rules
 from trunkline.routing.spec import BUILT_IN, Member, PoolSpec, RouteSpec, Spec
 from trunkline.v1.chat_pb2 import ChatRequest
 
@@ -46,9 +47,9 @@ def spec_of(config: Config, settings: Mapping[str, ProviderConfig], providers: M
     return Spec(members, routes, config.routing.aliases, pools, models, policy)
 
 
-def rules_of(config: Config) -> Rules:
-    """The rules, in order of their priority."""
-    return Rules([_rule(rule) for rule in config.routing.rules])
+def rules_of(config: Config, made: MadeRules | None = None) -> Rules:
+    """The rules, with those of `made` beside them."""
+    return Rules([_rule(rule) for rule in config.routing.rules], made)
 
 
 def breaker_of(config: Config) -> Breaker:
@@ -87,10 +88,6 @@ def _rule(rule: RuleConfig) -> Rule:
 
 
 def _match(match: MatchConfig) -> Match:
-    hours = None
-    if match.hours is not None:
-        begin, end = (int(time[:2]) + int(time[3:]) / 60 for time in match.hours.split("-"))
-        hours = begin, end
     return Match(
         models=match.models,
         modes=match.modes,
@@ -104,7 +101,7 @@ def _match(match: MatchConfig) -> Match:
         max_tokens=match.max_tokens,
         tools=match.tools,
         stream=match.stream,
-        hours=hours,
+        hours=None if match.hours is None else hours_of(match.hours),
         days=frozenset(_DAYS.index(day) for day in match.days),
     )
 

@@ -62,13 +62,27 @@ class Rule:
     enabled: bool = True
 
 
-class Rules:
-    """The rules in force. The first that matches acts; the others are not looked at."""
+class MadeRules:
+    """The rules that were made by API. `rules` is replaced as a whole."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = sorted((rule for rule in rules if rule.enabled), key=lambda rule: -rule.priority)
+    def __init__(self) -> None:
+        self.rules: Sequence[Rule] = ()
+
+
+class Rules:
+    """The rules in force: those of the configuration, and those of `made` beside them. The first that matches acts; the
+    others are not looked at."""
+
+    def __init__(self, rules: Sequence[Rule], made: MadeRules | None = None) -> None:
+        self._configured = rules
+        self._made = made or MadeRules()
+        self._seen: Sequence[Rule] = ()
+        self._rules = _in_order(rules)
 
     def __bool__(self) -> bool:
+        if self._made.rules is not self._seen:
+            self._seen = self._made.rules
+            self._rules = _in_order([*self._configured, *self._seen])
         return bool(self._rules)
 
     def apply(self, request: ChatRequest, call: Call) -> tuple[ChatRequest, str]:
@@ -77,6 +91,10 @@ class Rules:
             if _matches(rule.match, request, call):
                 return _changed(rule.action, request, call), rule.name
         return request, ""
+
+
+def _in_order(rules: Sequence[Rule]) -> list[Rule]:
+    return sorted((rule for rule in rules if rule.enabled), key=lambda rule: -rule.priority)
 
 
 def _matches(match: Match, request: ChatRequest, call: Call) -> bool:

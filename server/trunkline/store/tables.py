@@ -268,3 +268,14 @@ USERS: Final = _owners(
     Column("team_id", String(64), nullable=False),
     Column("subject", String(256), unique=True),
 )
+
+ROUTING_RULES: Final = Table(
+    "routing_rules",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("priority", Integer, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""The rules that were made by API. A deleted one stays as a row without a body, so that replicas hear of it."""
