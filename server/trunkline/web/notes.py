@@ -58,7 +58,8 @@ def note_app(call: Call) -> None:
     listed = headers.get(_CATEGORIES)
     if listed:
         words = [word for one in listed[:_LONGEST].split(",") if _CATEGORY.fullmatch(word := one.strip())]
-        call.metadata["app_categories"] = ",".join(dict.fromkeys(words[:_MOST_CATEGORIES]))
+        if words:
+            call.metadata["app_categories"] = ",".join(dict.fromkeys(words[:_MOST_CATEGORIES]))
 
 
 def _pairs(text: str) -> Mapping[str, Json]:
