@@ -9,22 +9,25 @@ import os
 import signal
 from base64 import b64decode
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Final, NamedTuple
 
 from aiohttp import web
 
 from trunkline.accounting.accounts import Accounts
 from trunkline.accounting.configured import open_accounts
+from trunkline.admin.rules import RuleDesk
 from trunkline.config.model import Config
 from trunkline.config.problem import ConfigError
 from trunkline.core.entry import Entry
 from trunkline.errors import GatewayError
 from trunkline.house import House, build
 from trunkline.observe.setup import Observers
+from trunkline.routing.rules import MadeRules
 from trunkline.rpc.server import RpcServer
 from trunkline.services import SERVICES
-from trunkline.store.database import Database, default_url, opened
+from trunkline.store.database import Database, database_url, opened
+from trunkline.store.rules import RuleStore
 from trunkline.store.seal import Seal
 from trunkline.store.stores import Stores
 from trunkline.web.server import MetricsServer, WebServer, metrics_socket
@@ -55,12 +58,15 @@ class App:
         house: House,
         database: Database,
         accounts: Accounts,
+        rules: RuleDesk,
         load: Callable[[], Config],
         environ: Mapping[str, str],
     ) -> None:
         self._config = config
         self._database = database
         self._accounts = accounts
+        self._rules = rules
+        self._following: asyncio.Task[None] | None = None
         self._house = house
         self._load = load
         self._environ = environ
@@ -91,18 +97,22 @@ class App:
     async def create(cls, load: Callable[[], Config], environ: Mapping[str, str]) -> App:
         """A gateway with the configuration that `load` reads, now and at each reload. Raises `ConfigError`."""
         config = load()
-        database = await opened(config.store.url or default_url(environ))
-        try:
+        async with AsyncExitStack() as opened_so_far:
+            database = await opened(database_url(config.store, environ))
+            opened_so_far.push_async_callback(database.close)
             accounts = await open_accounts(config, environ, database, lambda caller: ())
-            house = await build(config, environ, meter=accounts)
-        except ConfigError:
-            await database.close()
-            raise
-        return cls(config, house, database, accounts, load, environ)
+            opened_so_far.push_async_callback(accounts.close)
+            rules = RuleDesk(RuleStore(database), MadeRules())
+            await rules.look()
+            house = await build(config, environ, meter=accounts, made=rules.made)
+            app = cls(config, house, database, accounts, rules, load, environ)
+            opened_so_far.pop_all()
+        return app
 
     async def start(self) -> Listening:
         """Listen. Raises `OSError` where an address cannot be had."""
         self._sweeping = asyncio.create_task(self._sweep())
+        self._following = asyncio.create_task(self._rules.follow())
         http_port = await self._web.start()
         grpc_port = await self._rpc.start()
         if self._metrics is not None:
@@ -120,9 +130,10 @@ class App:
         if self._told is not None:
             await self._told.cleanup()
         await self._house.close()
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            await asyncio.wait([self._sweeping])
+        for task in (self._sweeping, self._following):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         await self._accounts.close()
         await self._database.close()
         if self._tasks:
@@ -136,7 +147,7 @@ class App:
             old = self._house
             try:
                 config = await asyncio.to_thread(self._load)
-                new = await build(config, self._environ, old.board, self._accounts)
+                new = await build(config, self._environ, old.board, self._accounts, self._rules.made)
             except ConfigError as error:
                 _log.error("reload: the configuration is refused and the old one stays:\n%s", error)
                 return False

@@ -33,11 +33,11 @@ _log = logging.getLogger("trunkline")
 
 class RuleDesk:
     """Makes, lists, replaces and deletes rules. Each method takes the message of one RPC and the call it belongs to,
-    and raises `GatewayError`: PERMISSION_DENIED unless an admin calls."""
+    and raises `GatewayError`: PERMISSION_DENIED unless an admin calls. `made` holds those that are in force."""
 
     def __init__(self, store: RuleStore, made: MadeRules) -> None:
         self._store = store
-        self._made = made
+        self.made = made
         self._mark: Mark | None = None
 
     async def create_rule(self, request: CreateRuleRequest, call: Call) -> RoutingRule:
@@ -84,7 +84,7 @@ class RuleDesk:
         """See whether rules were changed, and put those that are there in force. Raises `GatewayError`."""
         mark = await self._store.mark()
         if mark != self._mark:
-            self._made.rules = [as_rule(rule) for rule in await self._store.all() if not rule.disabled]
+            self.made.rules = [as_rule(rule) for rule in await self._store.all() if not rule.disabled]
             self._mark = mark
 
     async def follow(self) -> None:
