@@ -116,11 +116,18 @@ def test_every_single_setting_can_be_given_from_outside(
         "tracing.service_name": "edge",
         "plugins.search.kind": "brave",
         "plugins.search.base_url": "http://127.0.0.1:4319",
+        "ledger.enabled": "true",
+        "ledger.unpriced": "refuse",
+        "counters.when_away": "local",
         "routing.mid_stream": "restart",
         "routing.hedge.share": "0.5",
         "discover": "true",
     }
-    given_ = {setting: values.get(setting.name, str(pem) if "tls" in setting.name else "17") for setting in SETTINGS}
+    given_ = {
+        setting: values.get(setting.name, str(pem) if "tls" in setting.name else "17")
+        for setting in SETTINGS
+        if environ or not setting.secret
+    }
     config = loaded(
         "http: {}\n",
         {setting.variable: value for setting, value in given_.items()} if environ else {},
@@ -133,6 +140,15 @@ def test_every_single_setting_can_be_given_from_outside(
         if isinstance(found, SecretStr):
             found = found.get_secret_value()
         assert str(found).lower().removesuffix(".0") == value.lower(), setting.name
+
+
+def test_a_secret_has_no_flag(loaded: Load) -> None:
+    """What every user of the machine could read in the list of processes is refused, and not repeated."""
+    for setting in SETTINGS:
+        if setting.secret:
+            with pytest.raises(ConfigError, match=f"{setting.flag}: is not a flag") as caught:
+                loaded(None, {}, {setting.flag: "s3cret"})
+            assert "s3cret" not in str(caught.value)
 
 
 def test_the_discover_setting(loaded: Load) -> None:

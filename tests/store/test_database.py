@@ -10,9 +10,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+from trunkline.config.model import StoreConfig
 from trunkline.config.problem import ConfigError
 from trunkline.errors import GatewayError
-from trunkline.store.database import Database, default_url, opened, unbroken
+from trunkline.store.database import Database, database_url, opened, unbroken
 from trunkline.store.engine import MEMORY
 from trunkline.store.tables import METADATA
 
@@ -27,7 +28,7 @@ from trunkline.store.tables import METADATA
 )
 def test_where_data_are_kept(environ: dict[str, str], path: str) -> None:
     """In the folder that is named for it, or in the state folder of whoever runs the gateway."""
-    assert default_url(environ) == f"sqlite:///{path}/trunkline.db"
+    assert database_url(StoreConfig(), environ) == f"sqlite:///{path}/trunkline.db"
 
 
 async def test_only_the_owner_can_read_it(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from trunkline.call import Caller
 from trunkline.config.model import Config
 from trunkline.config.problem import ConfigError
 from trunkline.ledger.ledger import Ledger
-from trunkline.store.database import Database, data_folder
+from trunkline.store.database import Database, data_folder, database_url
 from trunkline.store.engine import MEMORY
 
 
@@ -25,7 +25,7 @@ async def open_accounts(
     """The accounts, recording where they are to. Raises `ConfigError`."""
     settings = config.ledger
     ledger: Ledger | None = None
-    if settings.enabled if settings.enabled is not None else config.store.url != MEMORY:
+    if settings.enabled if settings.enabled is not None else database_url(config.store, environ) != MEMORY:
         folder = Path(settings.folder or data_folder(environ))
         try:
             ledger = await Ledger.start(

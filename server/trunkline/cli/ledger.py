@@ -74,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
 async def _verify(config: Config, since: int | None, until: int | None) -> Report:
     from trunkline.ledger.ledger import JOURNAL
     from trunkline.ledger.verify import verify
-    from trunkline.store.database import data_folder, default_url, opened
+    from trunkline.store.database import data_folder, database_url, opened
 
-    database = await opened(config.store.url or default_url(os.environ))
+    database = await opened(database_url(config.store, os.environ))
     try:
         journal = Path(data_folder(os.environ)) / JOURNAL
         return await verify(database, start=since, end=until, journal=journal)

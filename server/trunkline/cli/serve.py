@@ -23,9 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [-c PATH] [--SETTING VALUE ...]"
     parser.add_argument("-c", "--config", metavar="PATH", type=Path, help="the configuration, a YAML file")
     settings = parser.add_argument_group(
-        "settings", "Each goes before its environment variable, and that before the file."
+        "settings",
+        "Each goes before its environment variable, and that before the file. Secrets have no flag, as others could "
+        "read it.",
     )
     for setting in SETTINGS:
+        if setting.secret:
+            continue
         settings.add_argument(
             setting.flag,
             dest=setting.flag,
@@ -79,11 +83,8 @@ async def _supervise(config: Config, path: Path | None, flags: Mapping[str, str]
     def ready(told: Ready) -> None:
         announce(Listening(config, told.providers, told.http_port, told.grpc_port))
 
-    # The addresses and the counters are told to workers by their environment, before which flags would go.
-    own = ("--http-address", "--grpc-address", "--counters-url")
+    # The addresses are told to workers by their environment, before which flags would go.
+    own = ("--http-address", "--grpc-address")
     kept = [word for name, value in flags.items() if name not in own for word in (name, value)]
     source = [] if path is None else ["--config", str(path)]
-    environ = dict(os.environ)
-    if "--counters-url" in flags:
-        environ["TRUNKLINE_COUNTERS_URL"] = flags["--counters-url"]
-    await Supervisor(config, worker_command(["serve", *source, *kept]), environ).run(ready)
+    await Supervisor(config, worker_command(["serve", *source, *kept]), dict(os.environ)).run(ready)

@@ -66,16 +66,19 @@ given twice are errors.
 A flag goes before an environment variable, that before the file, and that before the default. Every setting with one
 value and a fixed place has a flag and a variable, named below; a variable that is empty counts as unset.
 
-Text in the file may refer to the environment:
+Text in the file may refer to the environment and to other files, such as the secrets of Docker and Kubernetes:
 
 | written | stands for |
 |---|---|
 | `${{NAME}}` | the variable `NAME`; an error where it is not set |
 | `${{NAME:-default}}` | the variable `NAME`, or `default` where it is unset or empty |
+| `${{file:PATH}}` | the content of the file, without the line end at its end: UTF-8, at most 64 KiB |
 | `$$` | a `$` |
 
 Inside `{{ }}` or `[ ]` on one line, YAML needs quotes around such text. A value that came by a reference is never
-printed.
+printed. Files are read at the start and at each reload; a path is relative to the working directory.
+
+Settings of the type *secret text* have no flag, since every user of a machine can read the arguments of its processes.
 
 ## Providers without configuration
 
@@ -152,7 +155,10 @@ def _flat(model: type[Section], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
 
 
 def _table(prefix: str, fields: list[tuple[str, FieldInfo]]) -> str:
-    named = {setting.name: f"`{setting.flag}`, `{setting.variable}`" for setting in SETTINGS}
+    named = {
+        setting.name: f"`{setting.variable}`" if setting.secret else f"`{setting.flag}`, `{setting.variable}`"
+        for setting in SETTINGS
+    }
     outside = [named.get(f"{prefix}.{name}".lstrip("."), "") for name, _ in fields]
     head = ["setting", "type", "default", *(["flag, environment"] if any(outside) else []), "meaning"]
     rows = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]

@@ -25,7 +25,7 @@ def load(path: FilePath | None, environ: Mapping[str, str], flags: Mapping[str, 
     _only_known(flags)
     source = Source(data={"discover": True}) if path is None else read(path, environ)
     for setting in SETTINGS:
-        if setting.flag in flags:
+        if setting.flag in flags and not setting.secret:
             _put(source, setting, flags[setting.flag], setting.flag)
         elif environ.get(setting.variable):
             _put(source, setting, environ[setting.variable], setting.variable)
@@ -40,7 +40,7 @@ def load(path: FilePath | None, environ: Mapping[str, str], flags: Mapping[str, 
 
 
 def _only_known(flags: Mapping[str, str]) -> None:
-    known = [setting.flag for setting in SETTINGS]
+    known = [setting.flag for setting in SETTINGS if not setting.secret]
     unknown = [flag for flag in flags if flag not in known]
     if unknown:
         raise ConfigError(f"{flag}: is not a flag{near_miss(flag, known)}" for flag in unknown)

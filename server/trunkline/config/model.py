@@ -28,6 +28,7 @@ from trunkline.config.values import (
     Queue,
     Ratio,
     Seconds,
+    SecretText,
     Size,
     Text,
     Token,
@@ -198,9 +199,10 @@ class MediaConfig(Section):
 class StoreConfig(Section):
     """Where the gateway keeps what it keeps."""
 
-    url: Text | None = Field(
+    url: SecretText | None = Field(
         default=None,
-        description="The database: `sqlite:///PATH`, or `:memory:` to keep nothing beyond the process. By default the "
+        description="The database: `sqlite:///PATH`, `postgresql://USER:PASSWORD@HOST:PORT/NAME`, which needs "
+        "`trunkline[postgres]`, or `:memory:` to keep nothing beyond the process. By default the "
         "file `trunkline.db` in the folder that the variable `TRUNKLINE_DATA` names, or else in the state folder of "
         "whoever runs the gateway, `~/.local/state/trunkline`.",
     )

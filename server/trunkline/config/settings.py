@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from trunkline.config.model import Config
@@ -16,10 +17,12 @@ from trunkline.config.section import Section
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting of one value, at a fixed path, so that a flag or an environment variable can give it."""
+    """A setting of one value, at a fixed path, so that an environment variable can give it, and a flag unless it is
+    `secret`: the arguments of a process can be read by every user of its machine."""
 
     path: tuple[str, ...]
     description: str
+    secret: bool = False
 
     @property
     def name(self) -> str:
@@ -72,8 +75,8 @@ def _scalars(model: type[Section], path: tuple[str, ...]) -> Iterator[Setting]:
         if inner is not None:
             yield from _scalars(inner, here)
         elif get_origin(bare(field.annotation)) not in (list, dict):
-            yield Setting(here, field.description or "")
+            yield Setting(here, field.description or "", bare(field.annotation) is SecretStr)
 
 
 SETTINGS: Final = tuple(_scalars(Config, ()))
-"""Every setting that a flag or an environment variable can give, in the order of the models."""
+"""Every setting that an environment variable can give, in the order of the models."""

@@ -189,6 +189,7 @@ MountPath = Annotated[str, AfterValidator(_mount)]
 Target = Annotated[str, AfterValidator(_target)]
 Network = Annotated[str, AfterValidator(_network)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
+SecretText = Annotated[SecretStr, Field(min_length=1)]
 EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key)]
 Headers = dict[
     Annotated[str, AfterValidator(_header_name)],

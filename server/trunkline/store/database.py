@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from trunkline.config.model import StoreConfig
 from trunkline.config.problem import ConfigError
 from trunkline.errors import internal
 from trunkline.store.engine import MEMORY, SQLITE, driver_errors, make_engine, shown
@@ -136,8 +137,10 @@ def data_folder(environ: Mapping[str, str]) -> str:
     return environ.get("TRUNKLINE_DATA") or os.path.join(state, "trunkline")
 
 
-def default_url(environ: Mapping[str, str]) -> str:
-    """Where the database is where the configuration does not say: in the folder of the data."""
+def database_url(config: StoreConfig, environ: Mapping[str, str]) -> str:
+    """Where the database is: in the folder of the data where the configuration does not say."""
+    if config.url is not None:
+        return config.url.get_secret_value()
     return f"{SQLITE}{data_folder(environ)}/trunkline.db"
 
 
