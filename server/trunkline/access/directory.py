@@ -13,7 +13,7 @@ from math import inf
 from typing import Final, Protocol
 
 from trunkline.access.grants import Granted, Owners, Plan, grant_key
-from trunkline.access.secret import digest
+from trunkline.access.secret import digests_by
 from trunkline.errors import GatewayError
 from trunkline.v1 import errors_pb2
 from trunkline.v1.errors_pb2 import ErrorReason
@@ -147,7 +147,8 @@ class Directory:
     ) -> None:
         self.closed = False
         self._records = records
-        self._pepper = pepper
+        self.digest: Final = digests_by(pepper)
+        """Makes of a secret what it is known by."""
         self._clock = clock
         self._poll = poll
         self._most = most
@@ -160,10 +161,6 @@ class Directory:
         self._asking: asyncio.Task[None] | None = None
         self._used: dict[str, int] = {}
         self._failing = False
-
-    def digest(self, secret: str) -> bytes:
-        """What `secret` is known by."""
-        return digest(self._pepper, secret)
 
     def plan(self, plans: Mapping[str, Plan]) -> None:
         """Take these plans from now on."""

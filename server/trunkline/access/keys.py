@@ -10,7 +10,7 @@ from typing import Final
 
 from trunkline.access.directory import UNKNOWN_USER, Directory, Entry
 from trunkline.access.grants import Granted, Owners, Plan, grant_static, grant_user
-from trunkline.access.secret import LONGEST, digest, malformed, mask
+from trunkline.access.secret import LONGEST, digests_by, malformed, mask
 from trunkline.access.tokens import Bearer, Tokens
 from trunkline.call import ANYONE, Caller
 from trunkline.errors import GatewayError
@@ -52,8 +52,7 @@ class Keys:
         self._tokens = tokens
         self._plans = plans or {}
         self._clock = clock
-        pepper = os.urandom(32)
-        self._digest = directory.digest if directory is not None else lambda key: digest(pepper, key)
+        self._digest = directory.digest if directory is not None else digests_by(os.urandom(32))
         self._static: dict[bytes, Granted] = {}
         for name, secret in static:
             self._static[self._digest(secret)] = grant_static(name, (named or {}).get(name, ""), self._plans)
