@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from trunkline.access.limits.limiter import Limiter
@@ -27,6 +27,9 @@ none."""
 LEASE: Final = 90.0
 """Seconds for which a call holds its slots without a sign of life of this process."""
 _HEARTBEAT: Final = 30.0
+
+_NOTHING: Final[Mapping[Unit, int]] = {Unit.TOKENS: 0, Unit.MONEY: 0}
+"""What a call used that did not begin."""
 
 _log = logging.getLogger("trunkline")
 
@@ -71,22 +74,32 @@ class Accounts:
         if ledger is not None:
             try:
                 await ledger.journal.open(opened(call, tab.id, size))
-            except BaseException:
-                await self.release(tab, {Unit.TOKENS: 0, Unit.MONEY: 0})
+            except GatewayError:
+                await self.release(tab, _NOTHING)
+                raise
+            except asyncio.CancelledError:
+                # It is open, or about to be: whatever opens a call ends it.
+                call.cancel()
+                tab.recorded = True
+                tab.leave()
                 raise
             tab.recorded = True
         return tab
 
     async def close(self) -> None:
         """Wait for the calls whose callers did not, ship what was recorded, and stop."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self.left()
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.wait([self._beating])
         if self._ledger is not None:
             await self._ledger.close()
         await self._limiter.close()
+
+    async def left(self) -> None:
+        """Return when the calls are recorded whose callers do not wait for it."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def settle(self, tab: Tab) -> None:
         """Record what a call used, and count it."""
@@ -97,7 +110,7 @@ class Accounts:
         finally:
             await self.release(tab, _used(entry))
 
-    async def release(self, tab: Tab, used: dict[Unit, int]) -> None:
+    async def release(self, tab: Tab, used: Mapping[Unit, int]) -> None:
         """Count what a call used in place of what was reserved for it."""
         if not tab.reserved:
             return

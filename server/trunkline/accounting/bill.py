@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from trunkline.access.limits.model import MOST
 from trunkline.call import Attempt, Call
 from trunkline.catalog.price import Price
 from trunkline.core.estimate import estimate as estimate_chat
@@ -24,22 +25,25 @@ _UNREADABLE: Final = 4
 
 _CHARACTERS_PER_TOKEN: Final = 4
 
+_BEGUN: Final = 2
+"""So many times fewer tokens than came are not the count of all of them."""
+
 _MEDIUM: Final = 1_000
 """Tokens of an image or another medium that is embedded."""
 
 
 class Estimate(NamedTuple):
     """What a call may use: the tokens that it is likely to read, and the most nano-dollars that it can cost, None where
-    a price is not known."""
+    a price is not known; `written` of these are for what it writes."""
 
     tokens: int
     nanos: int | None
+    written: int = 0
 
 
 def estimate(plan: Plan[Any]) -> Estimate:
     """What the call may use, at the candidate where that is the most."""
-    candidates: list[Candidate[Any]] = [candidate for leg in plan.legs for candidate in leg.candidates]
-    request = candidates[0].request
+    request = plan.legs[0].candidates[0].request
     if isinstance(request, ChatRequest):
         likely, most = estimate_chat(request)
         read = likely * _UNREADABLE if most is None else most
@@ -49,16 +53,20 @@ def estimate(plan: Plan[Any]) -> Estimate:
     else:
         likely = _tokens_of(request)
         read, count, asked, writes = likely * _UNREADABLE, 0, 0, False
-    nanos: int | None = 0
-    for candidate in candidates:
-        offer = candidate.offer
-        price = offer.price if isinstance(offer, Offer) else None
-        if price is None or not isinstance(offer, Offer):
-            nanos = None
-        elif nanos is not None:
-            written = (asked or offer.facts.max_output or _UNBOUNDED) * count if writes else 0
-            nanos = max(nanos, price.upper_bound(read, written))
-    return Estimate(likely, nanos)
+    nanos, written = 0, 0
+    for leg in plan.legs:
+        # A hedged call may be answered twice.
+        answers = 1 if leg.policy.hedge is None else 2
+        for candidate in leg.candidates:
+            offer = candidate.offer
+            price = offer.price if isinstance(offer, Offer) else None
+            if price is None or not isinstance(offer, Offer):
+                return Estimate(likely, None)
+            most_written = (asked or offer.facts.max_output or _UNBOUNDED) * count if writes else 0
+            whole = price.upper_bound(read, most_written) * answers
+            if whole > nanos:
+                nanos, written = whole, whole - price.upper_bound(read, 0) * answers
+    return Estimate(likely, min(nanos, MOST), min(written, MOST))
 
 
 class Bill:
@@ -81,15 +89,25 @@ class Bill:
     def usage(self, attempt: Attempt) -> Usage | None:
         """What an attempt used: as its provider told, else estimated and noted as such, where it had begun to answer;
         None where it had not."""
-        usage = attempt.usage
-        if attempt.first_event is None or (usage is not None and (attempt.whole or usage.HasField("output_tokens"))):
-            return usage
-        usage = attempt.usage = Usage() if usage is None else usage
-        attempt.estimated = True
+        told = attempt.usage
+        if attempt.first_event is None:
+            return told
         candidate = self._candidate(attempt)
-        if not usage.HasField("input_tokens") and candidate is not None and isinstance(candidate.request, ChatRequest):
-            usage.input_tokens = estimate_tokens(candidate.request)
-        usage.output_tokens = -(-attempt.characters // _CHARACTERS_PER_TOKEN)
+        request = None if candidate is None else candidate.request
+        written = -(-attempt.characters // _CHARACTERS_PER_TOKEN)
+        # What the caller is told must not change with it.
+        usage = Usage()
+        if told is not None:
+            usage.CopyFrom(told)
+        if request is not None and not usage.HasField("input_tokens"):
+            usage.input_tokens = estimate_tokens(request) if isinstance(request, ChatRequest) else _tokens_of(request)
+            attempt.estimated = True
+        # Some tell at the beginning of a stream what had been written by then.
+        begun = not attempt.whole and usage.output_tokens * _BEGUN < written
+        if not isinstance(request, EmbedRequest) and (begun or not usage.HasField("output_tokens")):
+            usage.output_tokens = written
+            attempt.estimated = True
+        attempt.usage = usage
         return usage
 
     def cost(self, attempt: Attempt, usage: Usage) -> Cost | None:

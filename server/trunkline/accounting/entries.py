@@ -38,6 +38,8 @@ def opened(call: Call, entry_id: str, size: Estimate) -> LedgerEntry:
     entry.usage.input_tokens = size.tokens
     entry.usage_estimated = True
     if size.nanos is not None:
+        entry.cost.input_nanos = size.nanos - size.written
+        entry.cost.output_nanos = size.written
         entry.cost.total_nanos = size.nanos
     return entry
 

@@ -76,6 +76,9 @@ class Gateway:
             response.provider = call.provider
             call.served_model, call.service_tier = response.model, response.service_tier
             _note_usage(call, response.usage)
+            if call.answered is not None and not response.usage.HasField("output_tokens"):
+                # The provider does not count: whoever accounts for the call estimates.
+                call.answered.characters = _characters(response)
             call.finish = response.choices[0].finish.reason
         self._plans.done(plan, attempts.answered, call)
         return prepared.answer(response) if prepared else response
@@ -228,6 +231,10 @@ def _note_usage(call: Call, usage: Usage) -> None:
     call.usage = usage
     if call.answered is not None:
         call.answered.usage = usage
+
+
+def _characters(response: ChatResponse) -> int:
+    return sum(len(part.text) for choice in response.choices for part in choice.message.parts)
 
 
 async def _compacted(candidate: Candidate[ChatRequest], attempt: Attempt) -> ChatResponse:
