@@ -17,7 +17,9 @@ from trunkline.store import schema
 from trunkline.store.database import Database, opened
 from trunkline.store.engine import make_engine
 
-REVISIONS = ["0001", "0002"]
+MIGRATIONS = Path(schema.__file__).with_name("migrations")
+REVISIONS = sorted(path.name[:4] for path in (MIGRATIONS / "versions").glob("0*.py"))[:-1]
+"""All but the newest."""
 
 
 @pytest.fixture(params=["file", "postgres"])
@@ -46,7 +48,7 @@ def upgrade(revision: str) -> Callable[[Connection], None]:
 
     def run(connection: Connection) -> None:
         config = AlembicConfig()
-        config.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
+        config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 
