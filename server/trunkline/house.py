@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from trunkline.access.configured import keys_of
+from trunkline.access.directory import Directory
 from trunkline.access.keys import Keys
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.configured import overrides
@@ -50,6 +52,7 @@ class House:
         for provider in self.providers.values():
             await provider.close()
         await self.plugins.close()
+        await self.keys.close()
 
 
 async def build(
@@ -58,9 +61,11 @@ async def build(
     board: Board | None = None,
     meter: Meter | None = None,
     made: MadeRules | None = None,
+    directory: Directory | None = None,
 ) -> House:
-    """Make what `config` describes; `board` tells how its targets did so far, `meter` counts its calls, and `made`
-    holds the rules that were made by API. Raises `ConfigError`."""
+    """Make what `config` describes; `board` tells how its targets did so far, `meter` counts its calls, `made` holds
+    the rules that were made by API, and `directory` the keys. Raises `ConfigError`."""
+    keys = keys_of(config, directory)
     settings = await discover(config, environ)
     try:
         providers = build_providers(settings, config.media)
@@ -77,7 +82,6 @@ async def build(
     router = Router(Names(spec, catalog, board, listing), Affinity(), rules_of(config, made))
     plugins = _plugins(config, router.names)
     gateway = Gateway(router, listing, limits, plugins, meter)
-    keys = Keys((key.name, key.key.get_secret_value()) for key in config.keys)
     return House(config, providers, plugins, gateway, board, keys)
 
 

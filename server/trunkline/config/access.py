@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr
-from pydantic_core import PydanticCustomError
+from pydantic import Field, FilePath
 
 from trunkline.config.section import Section
-from trunkline.config.values import Dollars, KeyLabel, ListenAddress, Text, Token, Url
-
-
-def _number(value: object) -> object:
-    # YAML reads `on` and `yes` as booleans, which would pass for 1.
-    if isinstance(value, bool):
-        raise PydanticCustomError("shown", "must be a number")
-    return value
-
-
-def _secure_url(value: str) -> str:
-    if not value.startswith("https://"):
-        raise PydanticCustomError("hidden", "must be an https:// URL")
-    return value
-
-
-def _long_secret(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < 32:
-        raise PydanticCustomError("hidden", "must be at least 32 characters, such as `openssl rand -hex 32` makes")
-    return value
-
-
-Amount = Annotated[int, BeforeValidator(_number), Field(ge=0, le=2**53 - 1)]
-Days = Annotated[int, BeforeValidator(_number), Field(ge=1, le=366)]
-Leeway = Annotated[float, BeforeValidator(_number), Field(ge=0, le=300)]
-SecureUrl = Annotated[Url, AfterValidator(_secure_url)]
-LongSecret = Annotated[Token, AfterValidator(_long_secret)]
+from trunkline.config.values import (
+    Amount,
+    Days,
+    Dollars,
+    KeyLabel,
+    Leeway,
+    ListenAddress,
+    LongSecret,
+    SecureUrl,
+    Text,
+    Token,
+)
 
 
 class ModelAllowanceConfig(Section):
@@ -61,6 +45,16 @@ class AllowanceConfig(ModelAllowanceConfig):
         description="What holds for the calls of some models beside the above, by their names; `*` stands for "
         "anything.",
     )
+
+
+class KeyConfig(Section):
+    """A key by which a caller is known."""
+
+    name: Text = Field(description="The caller's name, in records and metrics. Must be unique.")
+    key: Token = Field(
+        description="The secret that the caller presents, as `Authorization: Bearer ...`. Must be unique."
+    )
+    plan: Text | None = Field(default=None, description="The plan of `plans` that the caller is on.")
 
 
 class PlanConfig(Section):

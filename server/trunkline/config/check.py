@@ -25,7 +25,11 @@ def cross_check(config: object) -> Iterator[Problem]:
     yield from _weights(config)
     yield from _one_way_to_keys(config)
     yield from _same_keys(config)
-    if _get(config, "keys") in (None, []):
+    yield from _issuers(config)
+    yield from _plans(config)
+    access = _get(config, "access")
+    required = str(_get(access, "require_key")).lower() in _TRUE or _get(access, "tokens")
+    if _get(config, "keys") in (None, []) and not required:
         yield from _public(config)
 
 
@@ -99,6 +103,32 @@ def _same_keys(config: object) -> Iterator[Problem]:
                     yield Problem(path, f"must differ from `{dotted(other)}`")
 
 
+def _issuers(config: object) -> Iterator[Problem]:
+    first: dict[tuple[str, object], Path] = {}
+    for index, issuer in _elements(_get(_get(config, "access"), "tokens")):
+        path: Path = ("access", "tokens", index)
+        for field in ("name", "issuer"):
+            other = first.setdefault((field, _get(issuer, field)), (*path, field))
+            if other != (*path, field):
+                yield Problem((*path, field), f"must differ from `{dotted(other)}`")
+        published = _get(issuer, "jwks_url") is not None
+        if published == (_get(issuer, "secret") is not None):
+            yield Problem(path, "must have one of `secret` and `jwks_url`")
+        if published and not (_get(issuer, "issuer") and _get(issuer, "audience")):
+            yield Problem(path, "must have `issuer` and `audience` beside `jwks_url`: it may sign for others, too")
+
+
+def _plans(config: object) -> Iterator[Problem]:
+    """Whoever is on a plan that there is not could do anything."""
+    plans = dict(_items(_get(config, "plans")))
+    tokens = _elements(_get(_get(config, "access"), "tokens"))
+    paths = [(("keys", index, "plan"), key) for index, key in _elements(_get(config, "keys"))]
+    for path, named in [*paths, *((("access", "tokens", index, "plan"), one) for index, one in tokens)]:
+        plan = _get(named, "plan")
+        if isinstance(plan, str) and plan not in plans:
+            yield Problem(path, "must be one of `plans`", plan, shown=True, hint=near_miss(plan, plans))
+
+
 def _public(config: object) -> Iterator[Problem]:
     for surface in ("http", "grpc"):
         value = _get(_get(config, surface), "address")
@@ -107,7 +137,7 @@ def _public(config: object) -> Iterator[Problem]:
         except ValueError:
             continue
         if not address.loopback:
-            hint = f": add an entry to `keys`, or listen on 127.0.0.1:{address.port}"
+            hint = f": add an entry to `keys`, set `access.require_key`, or listen on 127.0.0.1:{address.port}"
             message = "must be a loopback address while there are no `keys`"
             yield Problem((surface, "address"), message, address, shown=True, hint=hint)
 

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, FilePath, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from trunkline.config.access import AccessConfig, KeyConfig, PlanConfig
 from trunkline.config.accounting import CountersConfig, LedgerConfig
 from trunkline.config.address import Address
 from trunkline.config.catalog import CatalogModelConfig
@@ -56,7 +57,7 @@ class HttpConfig(Section):
     address: ListenAddress = Field(
         default=Address("127.0.0.1", 8080),
         description="Where to listen. Other machines can reach the gateway only where this is not a loopback address, "
-        "which needs `keys`. Port 0 takes any free port. In YAML an IPv6 address needs quotes.",
+        "which needs `keys` or `access.require_key`. Port 0 takes any free port. In YAML an IPv6 address needs quotes.",
     )
     max_body_bytes: Count = Field(
         default=64 * _MIB, description="The largest request body taken, in bytes; above it, 413."
@@ -152,15 +153,6 @@ class ProviderConfig(Section):
         "`bedrock`: `region`, and `profile`, one of AWS's own configuration files. `azure`: `api_version`, a date such "
         "as `2024-10-21`, for the API that has a deployment in each path, and `scope`, what a token of Entra ID is "
         "for; without an `api_key` that makes the tokens, which needs `trunkline[azure]`.",
-    )
-
-
-class KeyConfig(Section):
-    """A key by which a caller is known."""
-
-    name: Text = Field(description="The caller's name, in records and metrics. Must be unique.")
-    key: Token = Field(
-        description="The secret that the caller presents, as `Authorization: Bearer ...`. Must be unique."
     )
 
 
@@ -285,8 +277,12 @@ class Config(Section):
     )
     keys: list[KeyConfig] = Field(
         default_factory=list,
-        description="The keys that callers must present one of. Without any, everyone who can reach the gateway may "
-        "use it, so it then listens on loopback addresses only.",
+        description="Keys that callers may present, beside those that admins make: the gateway is open to everyone "
+        "only where there are none at all (see `access.require_key`).",
+    )
+    access: AccessConfig = Field(default=AccessConfig(), description="Who may call.")
+    plans: dict[Text, PlanConfig] = Field(
+        default_factory=dict, description="What callers may do, in sets by name that keys, users and tokens are put on."
     )
     routing: RoutingConfig = Field(default=RoutingConfig(), description="How calls find their targets.")
     plugins: PluginsConfig = Field(

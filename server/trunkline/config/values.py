@@ -158,6 +158,18 @@ def _network(value: str) -> str:
         raise PydanticCustomError("shown", "must be a network, such as 10.0.0.0/8, or one address") from None
 
 
+def _secure_url(value: str) -> str:
+    if not value.startswith("https://"):
+        raise PydanticCustomError("hidden", "must be an https:// URL")
+    return value
+
+
+def _long_secret(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < 32:
+        raise PydanticCustomError("hidden", "must be at least 32 characters, such as `openssl rand -hex 32` makes")
+    return value
+
+
 def _encryption_key(value: SecretStr) -> SecretStr:
     try:
         size = len(b64decode(value.get_secret_value(), validate=True))
@@ -181,8 +193,12 @@ Grace = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1_000_000)]
 Ratio = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=2**31 - 1)]
 Size = Annotated[int, BeforeValidator(_number), Field(ge=1, le=2**53 - 1)]
+Amount = Annotated[int, BeforeValidator(_number), Field(ge=0, le=2**53 - 1)]
+Days = Annotated[int, BeforeValidator(_number), Field(ge=1, le=366)]
+Leeway = Annotated[float, BeforeValidator(_number), Field(ge=0, le=300)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Url = Annotated[str, AfterValidator(_url)]
+SecureUrl = Annotated[Url, AfterValidator(_secure_url)]
 ProviderName = Annotated[str, AfterValidator(_provider_name)]
 KeyLabel = Annotated[str, AfterValidator(_key_label)]
 MountPath = Annotated[str, AfterValidator(_mount)]
@@ -190,6 +206,7 @@ Target = Annotated[str, AfterValidator(_target)]
 Network = Annotated[str, AfterValidator(_network)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 SecretText = Annotated[SecretStr, Field(min_length=1)]
+LongSecret = Annotated[Token, AfterValidator(_long_secret)]
 EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key)]
 Headers = dict[
     Annotated[str, AfterValidator(_header_name)],

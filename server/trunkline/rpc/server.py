@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -13,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from trunkline.config.model import GrpcConfig
 from trunkline.core.entry import Entry
 from trunkline.rpc.chat import ChatService
+from trunkline.rpc.desk import desk_handler
 from trunkline.rpc.embeddings import EmbeddingService
 from trunkline.rpc.exchange import Exchanges
 from trunkline.rpc.health import HealthService
@@ -23,7 +25,8 @@ from trunkline.rpc.tls import server_credentials
 from trunkline.services import SERVICES
 from trunkline.v1 import chat_pb2_grpc, embeddings_pb2_grpc, models_pb2_grpc, routes_pb2_grpc
 
-_NAMES: Final = tuple(service.full_name for service in SERVICES)
+_GATEWAY: Final = tuple(f"trunkline.v1.{name}Service" for name in ("Chat", "Embedding", "Model", "Route"))
+"""What the gateway answers."""
 
 _HEALTH: Final = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
@@ -37,14 +40,26 @@ _ENDING: Final = 5.0
 class RpcServer:
     """Serves the calls of `entry` over gRPC. Started and stopped once, on one event loop.
 
-    With `shared`, other processes listen on the same address, and whoever started them saw that it can be had.
+    `desks` answer the services that the gateway does not, by their full names; without `gateway` they are all that is
+    served. With `shared`, other processes listen on the same address, and whoever started them saw that it can be had.
     """
 
-    def __init__(self, entry: Entry, config: GrpcConfig, *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        config: GrpcConfig,
+        *,
+        desks: Mapping[str, object] = {},
+        gateway: bool = True,
+        shared: bool = False,
+    ) -> None:
         self._config = config
         self._shared = shared
+        self._gateway = gateway
+        self._desks = [(service, desks[service.full_name]) for service in SERVICES if service.full_name in desks]
+        self._names = [*(_GATEWAY if gateway else ()), *(service.full_name for service, _ in self._desks)]
         self._exchanges = Exchanges(entry)
-        self._health = HealthService(_NAMES)
+        self._health = HealthService(self._names)
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
@@ -54,12 +69,14 @@ class RpcServer:
         if not self._shared:
             await check_address(config.address)
         server = grpc.aio.server(options=_options(config, shared=self._shared))
-        chat_pb2_grpc.add_ChatServiceServicer_to_server(ChatService(self._exchanges), server)
-        embeddings_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(self._exchanges), server)
-        models_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._exchanges), server)
-        routes_pb2_grpc.add_RouteServiceServicer_to_server(RouteService(self._exchanges), server)
+        if self._gateway:
+            chat_pb2_grpc.add_ChatServiceServicer_to_server(ChatService(self._exchanges), server)
+            embeddings_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(self._exchanges), server)
+            models_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self._exchanges), server)
+            routes_pb2_grpc.add_RouteServiceServicer_to_server(RouteService(self._exchanges), server)
+        server.add_generic_rpc_handlers([desk_handler(*each, self._exchanges) for each in self._desks])
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection((*_NAMES, _HEALTH, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection((*self._names, _HEALTH, reflection.SERVICE_NAME), server)
         try:
             if credentials is None:
                 port = server.add_insecure_port(str(config.address))

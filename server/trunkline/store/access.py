@@ -64,7 +64,8 @@ class AccessState:
 
     @unbroken
     async def changes(self, since: int) -> Changes:
-        """What was changed after the version `since`; below zero, only what the version is. Raises `GatewayError` (INTERNAL) where the database fails."""
+        """What was changed after the version `since`; below zero, only what the version is. Raises `GatewayError`
+        (INTERNAL) where the database fails."""
         async with self._database.reading() as connection:
             # The version first: what is changed between the two is told again the next time.
             row = (await connection.execute(select(ACCESS_STATE.c.version, ACCESS_STATE.c.closed))).one()

@@ -33,7 +33,7 @@ class OwnerStore(Generic[AnyOwner]):
         self._database = database
         self._state = state
         self._table = table
-        self._message = message
+        self._message: type[AnyOwner] = message
         self._kind = message.__name__.lower()
 
     @unbroken

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final, Generic, Protocol
+from typing import Any, Final, Generic
 
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -15,8 +15,11 @@ from trunkline.access.directory import Directory
 from trunkline.access.fields import Managed, assign, check, check_expiry, standard
 from trunkline.access.secret import PREFIX, make_secret, malformed, shown
 from trunkline.access.tokens import Tokens
-from trunkline.call import ANYONE, Call
+from trunkline.admin.caller import check_admin
+from trunkline.call import Call
 from trunkline.errors import GatewayError, invalid_request
+from trunkline.store.keys import KeyStore
+from trunkline.store.owners import AnyOwner, OwnerStore
 from trunkline.v1 import errors_pb2
 from trunkline.v1.keys_pb2 import (
     CreateKeyRequest,
@@ -61,85 +64,14 @@ _SECRET: Final = (16, 512)
 """The lengths of secrets that come from elsewhere."""
 
 
-class OwnerRecords(Protocol[Managed]):
-    """Where the owners of one kind are kept; see `store.owners`."""
-
-    async def add(self, owner: Managed) -> None:
-        """Store one that is new."""
-        ...
-
-    async def get(self, name: str) -> Managed:
-        """One of them."""
-        ...
-
-    async def page(self, filters: Mapping[str, str], after: str, size: int) -> list[Managed]:
-        """Some of them, in the order of their ids."""
-        ...
-
-    async def change(self, name: str, change: Callable[[Managed], None]) -> Managed:
-        """Change one of them."""
-        ...
-
-    async def delete(self, name: str) -> None:
-        """Delete one of them."""
-        ...
-
-
-class KeyRecords(Protocol):
-    """Where keys are kept; see `store.keys`."""
-
-    @property
-    def organizations(self) -> OwnerRecords[Organization]:
-        """All organizations."""
-        ...
-
-    @property
-    def teams(self) -> OwnerRecords[Team]:
-        """All teams."""
-        ...
-
-    @property
-    def users(self) -> OwnerRecords[User]:
-        """All users."""
-        ...
-
-    async def add(self, key: Key, digest: bytes) -> None:
-        """Store a key that is new."""
-        ...
-
-    async def add_admin(self, key: Key, digest: bytes) -> bool:
-        """Store an admin's key unless there is one; whether it was stored."""
-        ...
-
-    async def get(self, name: str) -> Key:
-        """A key."""
-        ...
-
-    async def page(self, filters: Mapping[str, str], after: str, size: int) -> list[Key]:
-        """Some keys, in the order of their ids."""
-        ...
-
-    async def change(self, name: str, change: Callable[[Key], None]) -> Key:
-        """Change a key."""
-        ...
-
-    async def rotate(self, name: str, digest: bytes, old_until: int, change: Callable[[Key], None]) -> Key:
-        """Give a key another secret."""
-        ...
-
-    async def delete(self, name: str) -> None:
-        """Delete a key."""
-        ...
-
-
 class KeyDesk:
     """Answers `KeyService`: each method takes the request of one RPC and its call, whose caller must be an admin.
 
-    Raises `GatewayError`: UNAUTHENTICATED without a key, PERMISSION_DENIED with one that is no admin's, NOT_FOUND,
-    INVALID_REQUEST. What was changed holds here at once, and at other replicas within a second.
+    Raises `GatewayError`: PERMISSION_DENIED for others, NOT_FOUND, INVALID_REQUEST. What was changed holds here at
+    once, and at other replicas within a second.
     """
 
-    def __init__(self, records: KeyRecords, directory: Directory, *, standard_limits: bool = False) -> None:
+    def __init__(self, records: KeyStore, directory: Directory, *, standard_limits: bool = False) -> None:
         self.standard_limits = standard_limits
         self._records = records
         self._directory = directory
@@ -157,7 +89,7 @@ class KeyDesk:
 
     async def create_key(self, request: CreateKeyRequest, call: Call) -> CreateKeyResponse:
         """Makes a key."""
-        _admin(call)
+        check_admin(call)
         key = _new(request.key, "key")
         secret = request.secret or make_secret()
         if request.secret:
@@ -172,7 +104,7 @@ class KeyDesk:
 
     async def list_keys(self, request: ListKeysRequest, call: Call) -> ListKeysResponse:
         """Lists the keys."""
-        _admin(call)
+        check_admin(call)
         size = _size(request.page_size)
         filters = {
             "organization_id": request.organization_id,
@@ -184,12 +116,12 @@ class KeyDesk:
 
     async def get_key(self, request: GetKeyRequest, call: Call) -> Key:
         """Gets a key."""
-        _admin(call)
+        check_admin(call)
         return await self._records.get(_id(request.id))
 
     async def update_key(self, request: UpdateKeyRequest, call: Call) -> Key:
         """Changes a key."""
-        _admin(call)
+        check_admin(call)
 
         def change(key: Key) -> None:
             before = key.expire_time.seconds
@@ -204,7 +136,7 @@ class KeyDesk:
 
     async def rotate_key(self, request: RotateKeyRequest, call: Call) -> RotateKeyResponse:
         """Gives a key another secret."""
-        _admin(call)
+        check_admin(call)
         grace = request.grace.ToTimedelta()
         if not timedelta() <= grace <= _LONGEST_GRACE:
             raise invalid_request(f"`grace` must be at most {_LONGEST_GRACE.days} days.", "grace")
@@ -221,18 +153,18 @@ class KeyDesk:
 
     async def disable_key(self, request: DisableKeyRequest, call: Call) -> Key:
         """Refuses a key until it is enabled."""
-        _admin(call)
+        check_admin(call)
         _not_own(request.id, call)
         return await self._change(_id(request.id), lambda key: setattr(key, "disabled", True))
 
     async def enable_key(self, request: EnableKeyRequest, call: Call) -> Key:
         """Takes a key again that was disabled."""
-        _admin(call)
+        check_admin(call)
         return await self._change(_id(request.id), lambda key: setattr(key, "disabled", False))
 
     async def delete_key(self, request: DeleteKeyRequest, call: Call) -> Empty:
         """Deletes a key for good."""
-        _admin(call)
+        check_admin(call)
         _not_own(request.id, call)
         await self._records.delete(_id(request.id))
         await self._directory.refresh()
@@ -240,61 +172,61 @@ class KeyDesk:
 
     async def create_organization(self, request: CreateOrganizationRequest, call: Call) -> Organization:
         """Makes an organization."""
-        _admin(call)
+        check_admin(call)
         return await self._organizations.create(request.organization)
 
     async def list_organizations(self, request: ListOrganizationsRequest, call: Call) -> ListOrganizationsResponse:
         """Lists the organizations."""
-        _admin(call)
+        check_admin(call)
         page, token = await self._organizations.page(request, {})
         return ListOrganizationsResponse(organizations=page, next_page_token=token)
 
     async def get_organization(self, request: GetOrganizationRequest, call: Call) -> Organization:
         """Gets an organization."""
-        _admin(call)
+        check_admin(call)
         return await self._records.organizations.get(_id(request.id))
 
     async def update_organization(self, request: UpdateOrganizationRequest, call: Call) -> Organization:
         """Changes an organization."""
-        _admin(call)
+        check_admin(call)
         return await self._organizations.update(request.organization, request.update_mask)
 
     async def delete_organization(self, request: DeleteOrganizationRequest, call: Call) -> Empty:
         """Deletes an organization that owns nothing any more."""
-        _admin(call)
+        check_admin(call)
         return await self._organizations.delete(request.id)
 
     async def create_team(self, request: CreateTeamRequest, call: Call) -> Team:
         """Makes a team."""
-        _admin(call)
+        check_admin(call)
         if request.team.organization_id:
             await self._owner(self._records.organizations, request.team.organization_id, "team.organization_id")
         return await self._teams.create(request.team)
 
     async def list_teams(self, request: ListTeamsRequest, call: Call) -> ListTeamsResponse:
         """Lists the teams."""
-        _admin(call)
+        check_admin(call)
         page, token = await self._teams.page(request, {"organization_id": request.organization_id})
         return ListTeamsResponse(teams=page, next_page_token=token)
 
     async def get_team(self, request: GetTeamRequest, call: Call) -> Team:
         """Gets a team."""
-        _admin(call)
+        check_admin(call)
         return await self._records.teams.get(_id(request.id))
 
     async def update_team(self, request: UpdateTeamRequest, call: Call) -> Team:
         """Changes a team."""
-        _admin(call)
+        check_admin(call)
         return await self._teams.update(request.team, request.update_mask)
 
     async def delete_team(self, request: DeleteTeamRequest, call: Call) -> Empty:
         """Deletes a team that owns nothing any more."""
-        _admin(call)
+        check_admin(call)
         return await self._teams.delete(request.id)
 
     async def create_user(self, request: CreateUserRequest, call: Call) -> User:
         """Makes a user."""
-        _admin(call)
+        check_admin(call)
         user = User()
         user.CopyFrom(request.user)
         await self._own(user)
@@ -302,24 +234,24 @@ class KeyDesk:
 
     async def list_users(self, request: ListUsersRequest, call: Call) -> ListUsersResponse:
         """Lists the users."""
-        _admin(call)
+        check_admin(call)
         filters = {"organization_id": request.organization_id, "team_id": request.team_id}
         page, token = await self._users.page(request, filters)
         return ListUsersResponse(users=page, next_page_token=token)
 
     async def get_user(self, request: GetUserRequest, call: Call) -> User:
         """Gets a user."""
-        _admin(call)
+        check_admin(call)
         return await self._records.users.get(_id(request.id))
 
     async def update_user(self, request: UpdateUserRequest, call: Call) -> User:
         """Changes a user."""
-        _admin(call)
+        check_admin(call)
         return await self._users.update(request.user, request.update_mask)
 
     async def delete_user(self, request: DeleteUserRequest, call: Call) -> Empty:
         """Deletes a user that owns nothing any more."""
-        _admin(call)
+        check_admin(call)
         return await self._users.delete(request.id)
 
     async def _change(self, name: str, change: Callable[[Key], None]) -> Key:
@@ -350,7 +282,7 @@ class KeyDesk:
             await self._owner(self._records.organizations, owned.organization_id, f"{at}.organization_id")
 
     @staticmethod
-    async def _owner(records: OwnerRecords[Managed], name: str, at: str) -> Managed:
+    async def _owner(records: OwnerStore[AnyOwner], name: str, at: str) -> AnyOwner:
         try:
             return await records.get(name)
         except GatewayError as error:
@@ -359,31 +291,31 @@ class KeyDesk:
             raise
 
 
-class _Owners(Generic[Managed]):
+class _Owners(Generic[AnyOwner]):
     """The owners of one kind; the ids of new ones begin with `prefix`."""
 
     def __init__(
-        self, records: OwnerRecords[Managed], message: type[Managed], prefix: str, directory: Directory
+        self, records: OwnerStore[AnyOwner], message: type[AnyOwner], prefix: str, directory: Directory
     ) -> None:
-        self._records: OwnerRecords[Managed] = records
+        self._records: OwnerStore[AnyOwner] = records
         self._kind = message.__name__.lower()
         self._prefix = prefix
         self._directory = directory
 
-    async def create(self, asked: Managed) -> Managed:
+    async def create(self, asked: AnyOwner) -> AnyOwner:
         owner = _new(asked, self._prefix)
         check(owner, self._directory.plans)
         await self._records.add(owner)
         await self._directory.refresh()
         return owner
 
-    async def page(self, request: Any, filters: Mapping[str, str]) -> tuple[list[Managed], str]:
+    async def page(self, request: Any, filters: Mapping[str, str]) -> tuple[list[AnyOwner], str]:
         size = _size(request.page_size)
         found = await self._records.page(filters, request.page_token, size + 1)
         return found[:size], found[size - 1].id if len(found) > size else ""
 
-    async def update(self, asked: Managed, mask: FieldMask) -> Managed:
-        def change(owner: Managed) -> None:
+    async def update(self, asked: AnyOwner, mask: FieldMask) -> AnyOwner:
+        def change(owner: AnyOwner) -> None:
             assign(owner, asked, mask)
             check(owner, self._directory.plans)
             _stamp(owner)
@@ -396,15 +328,6 @@ class _Owners(Generic[Managed]):
         await self._records.delete(_id(name))
         await self._directory.refresh()
         return Empty()
-
-
-def _admin(call: Call) -> None:
-    """Raise `GatewayError` unless an admin calls."""
-    if call.owner.admin:
-        return
-    if call.owner is ANYONE:
-        raise GatewayError(errors_pb2.ERROR_REASON_UNAUTHENTICATED, "This needs an admin's key.")
-    raise GatewayError(errors_pb2.ERROR_REASON_PERMISSION_DENIED, "Only an admin's key may do this.")
 
 
 def _not_own(name: str, call: Call) -> None:
