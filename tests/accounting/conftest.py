@@ -34,6 +34,8 @@ from trunkline.v1.ledger_pb2 import LedgerEntry
 
 DOLLAR = 1_000_000_000
 
+USUAL = Price("v1", 1 * DOLLAR, 2 * DOLLAR)
+
 OWNER = Caller("alice's", key_id="key_1", user_id="user_1", team_id="team_1", organization_id="org_1", tags=("batch",))
 
 
@@ -43,7 +45,7 @@ def priced(
     *,
     request: Any = None,
     model: str = "m",
-    price: Price | None = Price("v1", 1 * DOLLAR, 2 * DOLLAR),
+    price: Price | None = USUAL,
     **facts: Any,
 ) -> Candidate[Any]:
     """A candidate whose model costs a dollar for a million tokens that it reads, and two for those that it writes."""

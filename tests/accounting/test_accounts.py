@@ -19,6 +19,7 @@ from trunkline.core.hedge import Hedge
 from trunkline.errors import GatewayError
 from trunkline.ledger.verify import verify
 from trunkline.v1 import errors_pb2
+from trunkline.v1.chat_pb2 import ChatResponse
 from trunkline.v1.embeddings_pb2 import EmbedResponse
 
 LIMITS = [
@@ -124,11 +125,17 @@ async def test_a_caller_who_goes_away_pays_for_what_came(books: Books) -> None:
 
 async def test_a_caller_who_goes_away_before_an_answer_pays_nothing(books: Books) -> None:
     """Nobody knows of anything that was made for him."""
-    made = plan(priced(acts=[Act(wait=60)]))
+    made = plan(priced())
+    asked = asyncio.Event()
+
+    async def silent(*_: object) -> ChatResponse:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    made.legs[0].candidates[0].target.provider.chat = silent  # type: ignore[method-assign]
     task = asyncio.create_task(books.gateway(made).chat(asking(), calling()))
-    await asyncio.sleep(0)
-    while not made.legs[0].candidates[0].target.provider.requests:  # type: ignore[attr-defined]
-        await asyncio.sleep(0.001)
+    await asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -141,17 +148,17 @@ async def test_a_caller_who_goes_away_while_his_call_is_recorded(books: Books) -
     """A record that was begun is ended: nothing stays open, and nobody is asked."""
     books.limits += LIMITS
     made = plan(priced())
-    gate = threading.Event()
+    reached, gate = threading.Event(), threading.Event()
     write = books.disk.write
 
     def held(*args: Any) -> None:
+        reached.set()
         gate.wait()
         write(*args)
 
     books.disk.write = held  # type: ignore[method-assign]
     task = asyncio.create_task(books.gateway(made).chat(asking(), calling()))
-    while not books.ledger.journal.open_calls:
-        await asyncio.sleep(0.001)
+    await asyncio.to_thread(reached.wait)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -134,7 +134,7 @@ def test_a_failure_before_any_answer_costs_nothing() -> None:
 def test_what_was_not_told_is_estimated(
     told: dict[str, int] | None, characters: int, whole: bool, written: int, estimated: bool
 ) -> None:
-    """From what came, and marked so; also where a stream broke off after its provider had told its beginning's usage."""
+    """From what came, and marked so; also where a stream broke off after its provider had told of its beginning."""
     made = plan(priced(request=asking("some words")))
     given_usage = None if told is None else Usage(**told)
     one = attempt(usage=given_usage, characters=characters, whole=whole)

@@ -77,7 +77,9 @@ def test_the_tightest_limit_of_a_unit_is_told() -> None:
 
 def test_a_limit_of_nothing() -> None:
     """It can be told, too, and so can one that was passed."""
-    assert limit_headers([Standing(Limit("none", Unit.TOKENS, 0, MINUTE), 5, 1.0)])["x-ratelimit-remaining-tokens"] == "0"
+    assert (
+        limit_headers([Standing(Limit("none", Unit.TOKENS, 0, MINUTE), 5, 1.0)])["x-ratelimit-remaining-tokens"] == "0"
+    )
 
 
 def test_the_largest_claim_can_be_made() -> None:

@@ -43,8 +43,8 @@ _BY_CODE: Final[dict[int, ErrorReason.ValueType]] = {
 
 
 def status_of(error: GatewayError, call: Call) -> status_pb2.Status:
-    """What a caller is told of `error`: `ErrorInfo` always, `RetryInfo` and `BadRequest` where there is something to
-    tell. Texts are cut to what fits in the trailers of a call."""
+    """What a caller is told of `error`: `ErrorInfo` always, `RetryInfo`, `BadRequest` and, of a limit of the gateway's
+    own, `QuotaFailure` where there is something to tell. Texts are cut to what fits in the trailers of a call."""
     message = _cut(error.message, _MESSAGE)
     info = error_details_pb2.ErrorInfo(reason=error.name, domain=DOMAIN)
     known = {
@@ -62,6 +62,10 @@ def status_of(error: GatewayError, call: Call) -> status_pb2.Status:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromTimedelta(min(max(error.retry_after, timedelta()), _LONGEST_DELAY))
         status.details.add().Pack(retry)
+    if error.row.grpc == code_pb2.RESOURCE_EXHAUSTED and not error.provider:
+        quota = error_details_pb2.QuotaFailure()
+        quota.violations.add(subject=_cut(call.owner.account, _NAME), description=_cut(message, _DESCRIPTION))
+        status.details.add().Pack(quota)
     if error.param is not None:
         bad = error_details_pb2.BadRequest()
         bad.field_violations.add(field=_cut(error.param, _NAME), description=_cut(message, _DESCRIPTION))
