@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from trunkline.ledger.rows import Rollups, entry_row
+from trunkline.ledger.summaries import note_changed
 from trunkline.store.database import Database, unbroken
 from trunkline.store.tables import COUNTERS, LEDGER_ENTRIES, USAGE_ROLLUPS
 from trunkline.v1.ledger_pb2 import LedgerEntry
@@ -56,5 +57,7 @@ class Insertion:
             rollups.add(entry, row)
             count += 1
         if count:
-            await connection.execute(self._sums, rollups.rows())
+            sums = rollups.rows()
+            await connection.execute(self._sums, sums)
+            await note_changed(connection, self._database, {row["hour"] for row in sums})
         return count

@@ -87,6 +87,16 @@ def unpriced(entry: LedgerEntry) -> bool:
     return entry.kind == ledger_pb2.LEDGER_ENTRY_KIND_CALL and bool(entry.attempts) and not entry.price_version
 
 
+def tags_of(entry: LedgerEntry) -> set[str]:
+    """The tags of an entry as sums have them: cut to size, two may be one."""
+    return {cut_tag(tag) for tag in entry.tags}
+
+
+def cut_tag(tag: str) -> str:
+    """A tag as sums have it."""
+    return _cut(tag, _TAG_SIZE)
+
+
 class Rollups:
     """Sums of entries as `usage_rollups` has them."""
 
@@ -97,13 +107,12 @@ class Rollups:
         """Count an entry, whose row is `row`."""
         hour = row["ended_at"] // _MICROS // _HOUR * _HOUR
         whose = tuple([row[name] for name in DIMENSIONS[2:]])
-        counted = _counted(entry, row)
-        # Cut to size, two tags may be one.
-        for tag in {"", *(_cut(tag, _TAG_SIZE) for tag in entry.tags)}:
+        places = counted(entry, row)
+        for tag in {"", *tags_of(entry)}:
             sums = self._sums.get((hour, tag, *whose))
             if sums is None:
                 sums = self._sums[hour, tag, *whose] = list(_NOTHING)
-            for place, count in counted:
+            for place, count in places:
                 sums[place] += count
 
     def rows(self) -> list[Row]:
@@ -121,8 +130,8 @@ class Rollups:
             }
 
 
-def _counted(entry: LedgerEntry, row: Row) -> list[tuple[int, int]]:
-    """The places in `COUNTERS` that an entry adds to, and what."""
+def counted(entry: LedgerEntry, row: Row) -> list[tuple[int, int]]:
+    """The places in `COUNTERS` that an entry, whose row is `row`, adds to, and what."""
     cost = entry.cost
     counts = [(_PLACES[name], row[name]) for name in TOKENS if row[name]]
     counts += [(_PLACES[name], nanos) for name in COSTS if (nanos := getattr(cost, name))]

@@ -207,8 +207,51 @@ USAGE_ROLLUPS: Final = Table(
 )
 """The sums of `ledger_entries`, by the hour."""
 
-# Keys and their owners. A `body` is the whole message of `keys.proto`; its columns are what it is found by. A `version` is
-# that of the change that touched the row last. Rows are not removed, only emptied: an id is never given twice.
+LEDGER_STATE: Final = Table(
+    "ledger_state",
+    METADATA,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""From when on there still are entries (`entries_from`) and sums (`sums_from`), in seconds since the epoch."""
+
+USAGE_PERIODS: Final = Table(
+    "usage_periods",
+    METADATA,
+    # See `ledger/summaries.py`.
+    Column("span", SmallInteger, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("folded", Boolean, nullable=False),
+)
+"""The days and months that have any sums, in UTC, and whether `usage_summaries` has all of what is in them."""
+
+SUMMARY_COUNTERS: Final = ("errors", *COUNTERS)
+"""What the rows of `usage_summaries` count."""
+
+_HISTOGRAM: Final = frozenset(name for name in COUNTERS if name[-2:].isdigit())
+
+USAGE_SUMMARIES: Final = Table(
+    "usage_summaries",
+    METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("facet", SmallInteger, nullable=False),
+    Column("span", SmallInteger, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    # Those that are not of the facet are empty.
+    *(
+        Column(column.name, String(column.type.length), nullable=False)
+        for column in USAGE_ROLLUPS.columns
+        if column.name in DIMENSIONS and isinstance(column.type, String)
+    ),
+    # Most buckets of a histogram hold nothing, and nothing takes no room.
+    *(Column(name, BigInteger, nullable=name in _HISTOGRAM) for name in SUMMARY_COUNTERS),
+    Index(None, "facet", "span", "start"),
+    Index(None, "key_id", "facet", "span", "start"),
+)
+"""The sums of `usage_rollups` over longer spans and fewer dimensions: what is asked for most is read from few rows."""
+
+# Keys and their owners. A `body` is the whole message of `keys.proto`; its columns are what it is found by. A `version`
+# is that of the change that touched the row last. Rows are not removed, only emptied: an id is never given twice.
 
 ACCESS_STATE: Final = Table(
     "access_state",

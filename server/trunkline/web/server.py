@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +49,7 @@ _IDLE: Final = 75.0
 class WebServer:
     """Serves the calls of `entry` over HTTP. Started and stopped once, on one event loop.
 
-    With `shared`, other processes listen on the same address.
+    With `shared`, other processes listen on the same address. `desks` answer the services that the gateway does not.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class WebServer:
         *,
         metrics: Render | None,
         shutdown_grace: float,
+        desks: Mapping[str, object] = {},
         shared: bool = False,
     ) -> None:
         self._config = config
@@ -76,7 +77,7 @@ class WebServer:
         for surface in _SURFACES:
             app.add_routes(surface(entry, mounts, **timing).routes())
         app.add_routes(GeminiSurface(entry, **timing).routes())
-        app.add_routes(native_routes(entry, services, body_timeout=config.body_timeout))
+        app.add_routes(native_routes(entry, services, desks=desks, body_timeout=config.body_timeout))
         app.router.add_get("/healthz", _healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/openapi.json", _openapi)

@@ -103,6 +103,7 @@ class LedgerEntry(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
     UPSTREAM_ID_FIELD_NUMBER: _builtins.int
+    SERVICE_TIER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique over all gateways: 26 letters and digits (a ULID), which sort by the
     time when they were made.
@@ -143,6 +144,10 @@ class LedgerEntry(_message.Message):
     """Whether the answer was asked for as a stream."""
     upstream_id: _builtins.str
     """The provider's own id of the request that was answered."""
+    service_tier: _builtins.str
+    """The class of service that answered, such as `flex`: prices go by it. Empty
+    where the provider told none.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the call came."""
@@ -208,10 +213,11 @@ class LedgerEntry(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
         upstream_id: _builtins.str = ...,
+        service_tier: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_first_event_ms", b"_first_event_ms", "correct_time", b"correct_time", "cost", b"cost", "end_time", b"end_time", "first_event_ms", b"first_event_ms", "owner", b"owner", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_first_event_ms", b"_first_event_ms", "attempts", b"attempts", "call_id", b"call_id", "correct_time", b"correct_time", "corrects", b"corrects", "cost", b"cost", "duration_ms", b"duration_ms", "end_time", b"end_time", "finish_reason", b"finish_reason", "first_event_ms", b"first_event_ms", "id", b"id", "kind", b"kind", "metadata", b"metadata", "model", b"model", "operation", b"operation", "outcome", b"outcome", "owner", b"owner", "price_version", b"price_version", "provider", b"provider", "served_model", b"served_model", "start_time", b"start_time", "streamed", b"streamed", "surface", b"surface", "tags", b"tags", "upstream_id", b"upstream_id", "usage", b"usage", "usage_estimated", b"usage_estimated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_first_event_ms", b"_first_event_ms", "attempts", b"attempts", "call_id", b"call_id", "correct_time", b"correct_time", "corrects", b"corrects", "cost", b"cost", "duration_ms", b"duration_ms", "end_time", b"end_time", "finish_reason", b"finish_reason", "first_event_ms", b"first_event_ms", "id", b"id", "kind", b"kind", "metadata", b"metadata", "model", b"model", "operation", b"operation", "outcome", b"outcome", "owner", b"owner", "price_version", b"price_version", "provider", b"provider", "served_model", b"served_model", "service_tier", b"service_tier", "start_time", b"start_time", "streamed", b"streamed", "surface", b"surface", "tags", b"tags", "upstream_id", b"upstream_id", "usage", b"usage", "usage_estimated", b"usage_estimated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__first_event_ms: _TypeAlias = _typing.Literal["first_event_ms"]  # noqa: Y015
     _WhichOneofArgType__first_event_ms: _TypeAlias = _typing.Literal["_first_event_ms", b"_first_event_ms"]  # noqa: Y015

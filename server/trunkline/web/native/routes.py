@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 from urllib.parse import parse_qsl
@@ -24,6 +24,7 @@ from trunkline.web.body import read_body
 from trunkline.web.native.decode import Decoder, parse_json
 from trunkline.web.native.encode import error_line, to_json
 from trunkline.web.native.headers import metadata_of, response_headers, response_metadata, takes_trailers, timeout_of
+from trunkline.web.native.mask import fill_mask
 from trunkline.web.native.rules import Rule, rules_of
 from trunkline.web.native.stream import CONTENT_TYPE, Answer, send, send_stream
 from trunkline.web.native.template import segments_of
@@ -32,15 +33,23 @@ from trunkline.web.native.text import bind_path, bind_query
 _LOG: Final = logging.getLogger("trunkline")
 
 
-def routes(entry: Entry, services: Sequence[ServiceDescriptor], *, body_timeout: float = 30.0) -> list[web.RouteDef]:
+def routes(
+    entry: Entry,
+    services: Sequence[ServiceDescriptor],
+    *,
+    desks: Mapping[str, object] = {},
+    body_timeout: float = 30.0,
+) -> list[web.RouteDef]:
     """The routes that serve `services`: one for all that is below each first segment of their paths, so that unknown
     paths there are answered in the same language.
 
-    A whole body must arrive within `body_timeout` seconds; the application's `client_max_size` bounds it. The
-    descriptors are read here, once. Raises `ValueError` where one cannot be served.
+    `desks` are what answers the services, by their full names, where it is not the gateway: a method for each RPC, in
+    snake case, that takes the message and the call. A whole body must arrive within `body_timeout` seconds; the
+    application's `client_max_size` bounds it. The descriptors are read here, once. Raises `ValueError` where one cannot
+    be served.
     """
     rules = rules_of(services)
-    surface = Native(entry, rules, body_timeout)
+    surface = Native(entry, rules, desks, body_timeout)
     roots = sorted({rule.template.segments[0].literal for rule in rules})
     return [web.route("*", f"/{root}/{{rest:.*}}", surface.handle) for root in roots]
 
@@ -48,8 +57,9 @@ def routes(entry: Entry, services: Sequence[ServiceDescriptor], *, body_timeout:
 class Native:
     """Answers requests by the rules of `google.api.http`, with grpc-gateway's conventions."""
 
-    def __init__(self, entry: Entry, rules: Sequence[Rule], body_timeout: float) -> None:
+    def __init__(self, entry: Entry, rules: Sequence[Rule], desks: Mapping[str, object], body_timeout: float) -> None:
         self._entry = entry
+        self._desks = desks
         self._body_timeout = body_timeout
         # The narrower template first; among equals the later rule, as in grpc-gateway.
         later_first = list(reversed(rules))
@@ -82,7 +92,7 @@ class Native:
                 name = decoder.ignored[0]
                 raise invalid_request(f"`{name}` is no field of this request.", name)
             answer = Answer(request, call, decoder.ignored, takes_trailers(metadata), rule.response_body)
-            serve = getattr(gateway, rule.answer)
+            serve = getattr(self._desks.get(rule.rpc.containing_service.full_name, gateway), rule.answer)
             if rule.streams:
                 async with aclosing(serve(message, call)) as batches:
                     return await send_stream(answer, batches)
@@ -133,6 +143,8 @@ def _message(
             decoder.ignore(name)
     else:
         bind_query(message, query, rule.taken, decoder)
+    if rule.method == "PATCH" and isinstance(rule.body, FieldDescriptor):
+        fill_mask(message, rule.body, value)
     return message
 
 
