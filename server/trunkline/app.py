@@ -20,6 +20,7 @@ from trunkline.admin.rules import RuleDesk
 from trunkline.config.model import Config
 from trunkline.config.problem import ConfigError
 from trunkline.core.entry import Entry
+from trunkline.core.pages import Pages
 from trunkline.errors import GatewayError
 from trunkline.house import House, build
 from trunkline.observe.setup import Observers
@@ -73,7 +74,8 @@ class App:
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._observers = _observers(config)
-        self._entry = Entry(house.gateway, house.keys.authenticate, self._observers.observers)
+        pages = Pages(config.http.cors_origins, config.http.hosts)
+        self._entry = Entry(house.gateway, house.keys.authenticate, self._observers.observers, pages)
         self._stores = _stores(database, config)
         self._sweeping: asyncio.Task[None] | None = None
         self._member = Membership.of(environ)

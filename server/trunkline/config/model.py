@@ -25,6 +25,7 @@ from trunkline.config.values import (
     ListenAddress,
     MountPath,
     Network,
+    Origin,
     ProviderName,
     Queue,
     Ratio,
@@ -74,6 +75,17 @@ class HttpConfig(Section):
         default_factory=dict,
         description="Paths below which OpenAI's language is served, and in which router's manner: how errors look, and "
         "what is told beside the answers. `/v1` is `openai` and `/api/v1` is `openrouter` unless they are named here.",
+    )
+    cors_origins: list[Origin] = Field(
+        default_factory=list,
+        description="The origins whose web pages may call and read the answers, such as `https://chat.example.com` "
+        "(CORS, without cookies). While there are no keys, calls from pages of any other are refused.",
+    )
+    hosts: list[Text] = Field(
+        default_factory=list,
+        description="Names under which callers reach a gateway without keys, such as that of a proxy in front. "
+        "Numbers, names without a dot and those below `localhost`, `local`, `internal`, `lan`, `test` and `arpa` are "
+        "always taken; any other could be that of a web page, made to lead here.",
     )
     tls: TlsConfig | None = Field(default=None, description="Serves HTTPS instead of HTTP.")
 

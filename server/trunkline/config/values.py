@@ -45,6 +45,7 @@ _SERVED = frozenset(
         "v1beta1",
     }
 )
+_ORIGIN = re.compile(r"[A-Za-z][0-9A-Za-z+.-]*://(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _USUAL = ("/v1", "/api/v1")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 
@@ -126,6 +127,12 @@ def _mount(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    if not _ORIGIN.fullmatch(value):
+        raise PydanticCustomError("shown", "must be an origin without a path, such as https://chat.example.com")
+    return value
+
+
 def _target(value: str) -> str:
     provider, _, model = value.partition("/")
     if not provider or not model:
@@ -202,6 +209,7 @@ SecureUrl = Annotated[Url, AfterValidator(_secure_url)]
 ProviderName = Annotated[str, AfterValidator(_provider_name)]
 KeyLabel = Annotated[str, AfterValidator(_key_label)]
 MountPath = Annotated[str, AfterValidator(_mount)]
+Origin = Annotated[str, AfterValidator(_origin)]
 Target = Annotated[str, AfterValidator(_target)]
 Network = Annotated[str, AfterValidator(_network)]
 Token = Annotated[SecretStr, AfterValidator(_token)]

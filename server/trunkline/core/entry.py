@@ -7,8 +7,9 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from trunkline.call import Call, Caller, Observer, Surface
+from trunkline.call import ANYONE, Call, Caller, Observer, Surface
 from trunkline.core.gateway import Gateway
+from trunkline.core.pages import Pages
 from trunkline.errors import GatewayError, invalid_request
 from trunkline.v1 import errors_pb2
 
@@ -22,9 +23,16 @@ _TRUE = frozenset({"1", "true", "yes"})
 class Entry:
     """Opens and closes calls, and holds what answers them: a reload replaces it, and running calls keep theirs."""
 
-    def __init__(self, gateway: Gateway, authenticate: Authenticate, observers: Sequence[Observer]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        authenticate: Authenticate,
+        observers: Sequence[Observer],
+        pages: Pages = Pages(),  # noqa: B008 - it does not change
+    ) -> None:
         self._gateway = gateway
         self._authenticate = authenticate
+        self._pages = pages
         self._observers = observers
 
     def replace(self, gateway: Gateway, authenticate: Authenticate) -> None:
@@ -49,10 +57,12 @@ class Entry:
 
         `within`, in seconds, is what the transport itself allows; the header `x-trunkline-timeout` may shorten it.
         Raises `GatewayError`: UNAUTHENTICATED for a missing or wrong key, PERMISSION_DENIED for one that is not for
-        this surface, INVALID_REQUEST for a bad header.
+        this surface and for a web page that may not call, INVALID_REQUEST for a bad header.
         """
         owner = call.owner = await self._authenticate(_key(headers))
         call.caller = owner.name
+        if owner is ANYONE:
+            self._pages.check(headers)
         if owner.surfaces and call.surface not in owner.surfaces:
             surfaces = ", ".join(f"`{surface}`" for surface in sorted(owner.surfaces))
             raise GatewayError(

@@ -17,6 +17,7 @@ from trunkline.core.entry import Entry
 from trunkline.store.stores import Stores
 from trunkline.web.anthropic import AnthropicSurface
 from trunkline.web.completions import CompletionsSurface
+from trunkline.web.cors import Cors
 from trunkline.web.embeddings import EmbeddingsSurface
 from trunkline.web.exchange import json_response
 from trunkline.web.gemini import GeminiSurface
@@ -83,6 +84,8 @@ class WebServer:
         app.router.add_get("/openapi.json", _openapi)
         if metrics is not None:
             app.add_routes([metrics_route(metrics)])
+        if config.cors_origins:
+            Cors(config.cors_origins).install(app)
         app.router.add_route("*", "/{path:.*}", Unknown(mounts).answer)
         self._runner = web.AppRunner(
             app,
