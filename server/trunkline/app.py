@@ -14,8 +14,10 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from trunkline.access.grants import limits_of
 from trunkline.accounting.accounts import Accounts
 from trunkline.accounting.configured import open_accounts
+from trunkline.admin.keys import KeyDesk, open_keys
 from trunkline.admin.rules import RuleDesk
 from trunkline.config.model import Config
 from trunkline.config.problem import ConfigError
@@ -26,11 +28,12 @@ from trunkline.house import House, build
 from trunkline.observe.setup import Observers
 from trunkline.routing.rules import MadeRules
 from trunkline.rpc.server import RpcServer
-from trunkline.services import SERVICES
+from trunkline.services import ADMIN, SERVICES
 from trunkline.store.database import Database, database_url, opened
 from trunkline.store.rules import RuleStore
 from trunkline.store.seal import Seal
 from trunkline.store.stores import Stores
+from trunkline.web.admin import AdminServer
 from trunkline.web.server import MetricsServer, WebServer, metrics_socket
 from trunkline.workers.membership import Membership
 from trunkline.workers.metrics import AllMetrics
@@ -48,6 +51,12 @@ class Listening(NamedTuple):
     providers: Sequence[str]
     http_port: int
     grpc_port: int
+    admin_port: int | None = None
+    admin_grpc_port: int | None = None
+    open: bool = False
+    """Whether everyone may call who reaches it, since there is no key."""
+    admin_key: str | None = None
+    """The admin's key, where it was just made: it is told once."""
 
 
 class App:
@@ -59,6 +68,7 @@ class App:
         house: House,
         database: Database,
         accounts: Accounts,
+        keys: KeyDesk,
         rules: RuleDesk,
         load: Callable[[], Config],
         environ: Mapping[str, str],
@@ -66,8 +76,8 @@ class App:
         self._config = config
         self._database = database
         self._accounts = accounts
+        self._keys = keys
         self._rules = rules
-        self._following: asyncio.Task[None] | None = None
         self._house = house
         self._load = load
         self._environ = environ
@@ -77,23 +87,35 @@ class App:
         pages = Pages(config.http.cors_origins, config.http.hosts)
         self._entry = Entry(house.gateway, house.keys.authenticate, self._observers.observers, pages)
         self._stores = _stores(database, config)
-        self._sweeping: asyncio.Task[None] | None = None
+        self._running: list[asyncio.Task[None]] = []
         self._member = Membership.of(environ)
         shared = self._member is not None
         render = self._own_metrics if self._member is None else AllMetrics(self._member.folder).render
-        own = config.metrics.address
+        own, access = config.metrics.address, config.access
         self._metrics = None if own is None else MetricsServer(own, render, shared=shared)
+        desks = {service.full_name: desk for service, desk in zip(ADMIN, (keys, rules), strict=True)}
+        apart = access.admin_address is not None or access.admin_grpc_address is not None
+        self._admin_web: AdminServer | None = None
+        if access.admin_address is not None:
+            http = config.http.model_copy(update={"address": access.admin_address})
+            told = render if own is None else None
+            self._admin_web = AdminServer(self._entry, http, ADMIN, desks, metrics=told, shared=shared)
+        self._admin_rpc: RpcServer | None = None
+        if access.admin_grpc_address is not None:
+            grpc = config.grpc.model_copy(update={"address": access.admin_grpc_address})
+            self._admin_rpc = RpcServer(self._entry, grpc, desks=desks, gateway=False, shared=shared)
         self._told: web.AppRunner | None = None
         self._web = WebServer(
             self._entry,
             config.http,
-            SERVICES,
+            [service for service in SERVICES if not (apart and service in ADMIN)],
             self._stores,
-            metrics=render if own is None else None,
+            metrics=render if own is None and self._admin_web is None else None,
             shutdown_grace=config.shutdown_grace,
+            desks={} if apart else desks,
             shared=shared,
         )
-        self._rpc = RpcServer(self._entry, config.grpc, shared=shared)
+        self._rpc = RpcServer(self._entry, config.grpc, desks={} if apart else desks, shared=shared)
 
     @classmethod
     async def create(cls, load: Callable[[], Config], environ: Mapping[str, str]) -> App:
@@ -102,40 +124,59 @@ class App:
         async with AsyncExitStack() as opened_so_far:
             database = await opened(database_url(config.store, environ))
             opened_so_far.push_async_callback(database.close)
-            accounts = await open_accounts(config, environ, database, lambda caller: ())
+            accounts = await open_accounts(config, environ, database, limits_of)
             opened_so_far.push_async_callback(accounts.close)
             rules = RuleDesk(RuleStore(database), MadeRules())
             await rules.look()
-            house = await build(config, environ, meter=accounts, made=rules.made)
-            app = cls(config, house, database, accounts, rules, load, environ)
+            keys = await open_keys(config.access, database)
+            house = await build(config, environ, meter=accounts, made=rules.made, directory=keys.directory)
+            app = cls(config, house, database, accounts, keys, rules, load, environ)
             opened_so_far.pop_all()
         return app
 
     async def start(self) -> Listening:
         """Listen. Raises `OSError` where an address cannot be had."""
-        self._sweeping = asyncio.create_task(self._sweep())
-        self._following = asyncio.create_task(self._rules.follow())
+        self._house.keys.take_over()
+        admin_key = None if self._config.access.admin_key is not None else await self._keys.first_admin()
+        everlasting = (self._sweep(), self._rules.follow(), self._keys.directory.run())
+        self._running = [asyncio.create_task(each) for each in everlasting]
         http_port = await self._web.start()
         grpc_port = await self._rpc.start()
+        admin_port = None if self._admin_web is None else await self._admin_web.start()
+        admin_grpc_port = None if self._admin_rpc is None else await self._admin_rpc.start()
         if self._metrics is not None:
             await self._metrics.start()
         if self._member is not None:
             self._told = await metrics_socket(self._member.socket, self._own_metrics)
-        return Listening(self._config, sorted(self._house.providers), http_port, grpc_port)
+        return Listening(
+            self._config,
+            sorted(self._house.providers),
+            http_port,
+            grpc_port,
+            admin_port,
+            admin_grpc_port,
+            open=self._house.keys.open,
+            admin_key=admin_key,
+        )
 
     async def close(self) -> None:
         """Take no more calls, and return when the running ones have ended, or when their grace is over."""
         _log.info("stopping: running calls have %g seconds", self._config.shutdown_grace)
-        await asyncio.gather(self._web.stop(), self._rpc.stop(self._config.shutdown_grace))
+        grace = self._config.shutdown_grace
+        await asyncio.gather(self._web.stop(), self._rpc.stop(grace))
+        if self._admin_web is not None:
+            await self._admin_web.stop()
+        if self._admin_rpc is not None:
+            await self._admin_rpc.stop(grace)
         if self._metrics is not None:
             await self._metrics.stop()
         if self._told is not None:
             await self._told.cleanup()
         await self._house.close()
-        for task in (self._sweeping, self._following):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait([task])
+        for task in self._running:
+            task.cancel()
+            await asyncio.wait([task])
+        await self._keys.directory.close()
         await self._accounts.close()
         await self._database.close()
         if self._tasks:
@@ -149,14 +190,21 @@ class App:
             old = self._house
             try:
                 config = await asyncio.to_thread(self._load)
-                new = await build(config, self._environ, old.board, self._accounts, self._rules.made)
+                new = await build(
+                    config, self._environ, old.board, self._accounts, self._rules.made, self._keys.directory
+                )
             except ConfigError as error:
                 _log.error("reload: the configuration is refused and the old one stays:\n%s", error)
                 return False
             for name in ("http", "grpc", "store", "ledger", "counters", "responses", "metrics", "log", "tracing"):
                 if getattr(config, name) != getattr(self._config, name):
                     _log.warning("reload: a change of `%s` needs a restart", name)
+            for name in ("pepper", "admin_address", "admin_grpc_address"):
+                if getattr(config.access, name) != getattr(self._config.access, name):
+                    _log.warning("reload: a change of `access.%s` needs a restart", name)
             self._house = new
+            new.keys.take_over()
+            self._keys.standard_limits = config.access.standard_limits
             self._entry.replace(new.gateway, new.keys.authenticate)
             self._observers.metrics.know(config.models)
             self._spawn(old.close())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -95,19 +95,19 @@ class Changes(Protocol):
 class Records(Protocol):
     """Where keys are kept. Each method raises `GatewayError` (INTERNAL) where that fails."""
 
-    async def changes(self, since: int) -> Changes:
+    def changes(self, since: int) -> Awaitable[Changes]:
         """What was changed after a version."""
         ...
 
-    async def find(self, digests: Sequence[bytes]) -> tuple[int, Sequence[FoundKey]]:
+    def find(self, digests: Sequence[bytes]) -> Awaitable[tuple[int, Sequence[FoundKey]]]:
         """The keys with these digests, and the version at which they were so at the least."""
         ...
 
-    async def find_user(self, subject: str) -> tuple[int, FoundUser | None]:
+    def find_user(self, subject: str) -> Awaitable[tuple[int, FoundUser | None]]:
         """The user whom an issuer of tokens calls `subject`, and the version as for keys."""
         ...
 
-    async def touch(self, used: Mapping[str, int]) -> None:
+    def touch(self, used: Mapping[str, int]) -> Awaitable[None]:
         """Note when keys were used, in seconds since the epoch."""
         ...
 

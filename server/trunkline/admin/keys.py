@@ -17,7 +17,9 @@ from trunkline.access.secret import PREFIX, make_secret, malformed, shown
 from trunkline.access.tokens import Tokens
 from trunkline.admin.caller import check_admin
 from trunkline.call import Call
+from trunkline.config.access import AccessConfig
 from trunkline.errors import GatewayError, invalid_request
+from trunkline.store.database import Database
 from trunkline.store.keys import KeyStore
 from trunkline.store.owners import AnyOwner, OwnerStore
 from trunkline.v1 import errors_pb2
@@ -64,6 +66,15 @@ _SECRET: Final = (16, 512)
 """The lengths of secrets that come from elsewhere."""
 
 
+async def open_keys(config: AccessConfig, database: Database) -> KeyDesk:
+    """The keys that are in the database. Raises `ConfigError`."""
+    store = KeyStore(database)
+    pepper = await store.open(None if config.pepper is None else config.pepper.get_secret_value().encode())
+    directory = Directory(store, pepper)
+    await directory.refresh()
+    return KeyDesk(store, directory, standard_limits=config.standard_limits)
+
+
 class KeyDesk:
     """Answers `KeyService`: each method takes the request of one RPC and its call, whose caller must be an admin.
 
@@ -73,8 +84,8 @@ class KeyDesk:
 
     def __init__(self, records: KeyStore, directory: Directory, *, standard_limits: bool = False) -> None:
         self.standard_limits = standard_limits
+        self.directory = directory
         self._records = records
-        self._directory = directory
         self._organizations = _Owners(records.organizations, Organization, "org", directory)
         self._teams = _Owners(records.teams, Team, "team", directory)
         self._users = _Owners(records.users, User, "user", directory)
@@ -84,7 +95,7 @@ class KeyDesk:
         secret = make_secret()
         key = Key(id=_new_id("key"), name="admin", admin=True, prefix=shown(secret))
         _stamp(key, new=True)
-        made = await self._records.add_admin(key, self._directory.digest(secret))
+        made = await self._records.add_admin(key, self.directory.digest(secret))
         return secret if made else None
 
     async def create_key(self, request: CreateKeyRequest, call: Call) -> CreateKeyResponse:
@@ -98,8 +109,8 @@ class KeyDesk:
         self._check(key)
         check_expiry(key)
         key.prefix = shown(secret)
-        await self._records.add(key, self._directory.digest(secret))
-        await self._directory.refresh()
+        await self._records.add(key, self.directory.digest(secret))
+        await self.directory.refresh()
         return CreateKeyResponse(key=key, secret="" if request.secret else secret)
 
     async def list_keys(self, request: ListKeysRequest, call: Call) -> ListKeysResponse:
@@ -147,8 +158,8 @@ class KeyDesk:
             key.prefix = shown(secret)
             _stamp(key)
 
-        key = await self._records.rotate(_id(request.id), self._directory.digest(secret), until, change)
-        await self._directory.refresh()
+        key = await self._records.rotate(_id(request.id), self.directory.digest(secret), until, change)
+        await self.directory.refresh()
         return RotateKeyResponse(key=key, secret=secret)
 
     async def disable_key(self, request: DisableKeyRequest, call: Call) -> Key:
@@ -167,7 +178,7 @@ class KeyDesk:
         check_admin(call)
         _not_own(request.id, call)
         await self._records.delete(_id(request.id))
-        await self._directory.refresh()
+        await self.directory.refresh()
         return Empty()
 
     async def create_organization(self, request: CreateOrganizationRequest, call: Call) -> Organization:
@@ -260,13 +271,13 @@ class KeyDesk:
             _stamp(key)
 
         key = await self._records.change(name, stamped)
-        await self._directory.refresh()
+        await self.directory.refresh()
         return key
 
     def _check(self, key: Key) -> None:
         if self.standard_limits and not key.admin:
             standard(key)
-        check(key, self._directory.plans)
+        check(key, self.directory.plans)
 
     async def _own(self, owned: Key | User) -> None:
         """Fill in the owners that follow from others. Raises `GatewayError` (INVALID_REQUEST) where they do not fit."""

@@ -98,7 +98,7 @@ class WebServer:
 
     async def start(self) -> int:
         """Listen, and give the port. Raises `OSError` where the address is taken or a certificate cannot be used."""
-        return await _listen(self._runner, self._config.address, self._config.tls, shared=self._shared)
+        return await listen(self._runner, self._config.address, self._config.tls, shared=self._shared)
 
     async def stop(self) -> None:
         """Take no more calls, and return when the running ones have ended, or were cancelled after the grace."""
@@ -125,7 +125,7 @@ class MetricsServer:
 
     async def start(self) -> int:
         """Listen, and give the port. Raises `OSError` where the address is taken."""
-        return await _listen(self._runner, self._address, None, shared=self._shared)
+        return await listen(self._runner, self._address, None, shared=self._shared)
 
     async def stop(self) -> None:
         """Stop at once."""
@@ -152,7 +152,8 @@ async def metrics_socket(path: Path, metrics: Render) -> web.AppRunner:
     return runner
 
 
-async def _listen(runner: web.AppRunner, address: Address, tls: TlsConfig | None, *, shared: bool) -> int:
+async def listen(runner: web.AppRunner, address: Address, tls: TlsConfig | None, *, shared: bool) -> int:
+    """Listen, and give the port. Raises `OSError` where the address is taken or a certificate cannot be used."""
     await runner.setup()
     context = None if tls is None else _context(tls)
     site = web.TCPSite(
