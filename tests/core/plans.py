@@ -24,6 +24,7 @@ class SetPulse:
     until: float = 0.0
     error: GatewayError | None = None
     p95: float | None = None
+    resort: bool = False
     begun: list[Attempt] = field(default_factory=list)
     over: list[Attempt] = field(default_factory=list)
 
@@ -32,6 +33,9 @@ class SetPulse:
 
     def why(self) -> GatewayError | None:
         return self.error
+
+    def last_resort(self, now: float) -> bool:
+        return self.resort
 
     def began(self, attempt: Attempt) -> None:
         self.begun.append(attempt)

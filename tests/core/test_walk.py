@@ -72,10 +72,11 @@ def test_pauses_do_not_grow_for_ever() -> None:
 
 
 def test_a_pause_is_as_long_as_the_provider_asks() -> None:
-    """`retry-after` is obeyed, as long as the route's patience allows it."""
+    """`retry-after` is obeyed, as long as the route's patience allows it. Those who wait for the same moment are parted
+    by chance."""
     walk = walk_of(plan_of([candidate()]))
     walk.failed(walk.next(0.0).candidate, failure(_LIMITED, 7.0), 0.0)
-    assert walk.next(0.0).delay == 7.0
+    assert walk.next(0.0).delay == 7.5
 
     walk = walk_of(plan_of([candidate()]))
     walk.failed(walk.next(0.0).candidate, failure(_LIMITED, 61.0), 0.0)
@@ -152,7 +153,7 @@ def test_who_is_left_alone_is_passed_over() -> None:
     walk.failed(step.candidate, failure(_TIMEOUT), 0.0)
 
     step = walk.next(0.0)
-    assert (name(step.candidate), step.delay) == ("a", 3.0)
+    assert (name(step.candidate), step.delay) == ("a", 3.5)
 
 
 def test_nobody_is_kept_waiting_for_a_target_that_is_down() -> None:
@@ -167,10 +168,27 @@ def test_nobody_is_kept_waiting_for_a_target_that_is_down() -> None:
     assert "scripted" in told.value.message
 
 
+def test_the_last_resort() -> None:
+    """Where everybody is left alone, the first one is asked that lets itself be; nobody is where one was asked."""
+    shut, open_to_it = SetPulse(100.0, failure()), SetPulse(100.0, failure(), resort=True)
+    walk = walk_of(plan_of([candidate("a", shut)], [candidate("b", open_to_it)]))
+    step = walk.next(0.0)
+    assert (name(step.candidate), step.delay) == ("b", 0)
+    walk.failed(step.candidate, failure(_TIMEOUT), 0.0)
+    with pytest.raises(GatewayError) as told:
+        walk.next(0.0)
+    assert told.value.reason == _TIMEOUT
+
+    walk = walk_of(plan_of([candidate("a"), candidate("b", open_to_it)], policy=Policy(retries=0)))
+    walk.failed(walk.next(0.0).candidate, failure(), 0.0)
+    with pytest.raises(GatewayError):
+        walk.next(0.0)
+
+
 def test_a_rate_limit_is_waited_for() -> None:
     """As its end is known; where it is too far, the caller is told of a rate limit."""
     pulse = SetPulse(20.0, failure(_LIMITED))
-    assert walk_of(plan_of([candidate("a", pulse)])).next(0.0).delay == 20.0
+    assert walk_of(plan_of([candidate("a", pulse)])).next(0.0).delay == 20.5
 
     pulse.until = 100.0
     with pytest.raises(GatewayError) as told:
@@ -191,7 +209,7 @@ def test_who_got_into_trouble_during_the_pause_is_not_asked() -> None:
     step = walk.next(0.0)
     pulse.until = 4.0
     assert walk.blocked(step, 0.5)
-    assert walk.next(0.5).delay == 3.5
+    assert walk.next(0.5).delay == 4.5
 
 
 def test_an_answer_that_broke_off_is_gone_on_with_by_those_who_can() -> None:

@@ -285,6 +285,29 @@ def test_a_share_of_failures() -> None:
     assert health.error_rate(0.0) == pytest.approx(0.25)
 
 
+def test_the_last_resort() -> None:
+    """A target that is left alone may be asked once in a second by those who have nobody else; an answer closes the
+    breaker. A rate limit is kept."""
+    health = broken()
+    assert [health.last_resort(now) for now in (1.0, 1.5, 2.0, 2.5)] == [True, False, True, False]
+    play(health, at=3.0, took=0.5)
+    assert health.state(4.0) == "closed"
+    play(health, at=5.0, took=0.0, error=failure(_LIMITED, 20.0))
+    assert not health.last_resort(6.0)
+
+
+@pytest.mark.parametrize(("took", "state"), [(2.0, "closed"), (10.0, "open")])
+def test_callers_in_a_hurry(took: float, state: str) -> None:
+    """Their deadlines say nothing of the target, unless it had time enough."""
+    health = health_of()
+    for _ in range(6):
+        attempt = attempted(at=0.0, took=took, error=failure(errors_pb2.ERROR_REASON_PROVIDER_TIMEOUT), status=None)
+        attempt.call.deadline = took
+        health.began(attempt)
+        health.ended(attempt)
+    assert health.state(took) == state
+
+
 def test_the_board_outlives_and_is_bounded() -> None:
     """The same target has the same health; a breaker that is set holds for all; names that callers think of do not add
     up for ever."""

@@ -23,6 +23,10 @@ class Pulse(Protocol):
         """The error for which the target is left alone."""
         ...
 
+    def last_resort(self, now: float) -> bool:
+        """Whether it may be asked though it is left alone, as nobody else is left to ask. Whoever is told so asks."""
+        ...
+
     def began(self, attempt: Attempt) -> None:
         """It is asked."""
         ...
@@ -46,6 +50,10 @@ class Steady:
     def why(self) -> GatewayError | None:
         """See `Pulse.why`."""
         return None
+
+    def last_resort(self, now: float) -> bool:
+        """See `Pulse.last_resort`."""
+        return True
 
     def began(self, attempt: Attempt) -> None:
         """See `Pulse.began`."""

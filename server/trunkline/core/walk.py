@@ -35,7 +35,8 @@ class Walk(Generic[R]):
 
     In each leg every candidate is asked once before any is asked again. Another round follows a pause, which grows from
     round to round and is never shorter than a provider asked for. A leg is left where no attempt is left, where none
-    can begin in time, or where its failure is one that only another model may not have.
+    can begin in time, or where its failure is one that only another model may not have. Where all are left alone for
+    their faults, one of them is asked all the same, as often as it lets itself be: so a fault that is over is noticed.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class Walk(Generic[R]):
         self._able: Callable[[Candidate[R]], bool] = _anybody
         self._fresh: list[Candidate[R]] = []
         self._again: list[tuple[Candidate[R], float]] = []
+        self._shut: list[Step[R]] = []
+        self._tried = False
         self._at = -1
         self._leg: Leg[R] = plan.legs[0]
         self._next_leg(started)
@@ -64,6 +67,8 @@ class Walk(Generic[R]):
                 if wait <= 0:
                     return Step(candidate, 0.0, leg.policy)
                 self._blocked(candidate, wait)
+                if not self._tried:
+                    self._shut.append(Step(candidate, 0.0, leg.policy))
                 # A fault may last: those who ask meanwhile are better told so at once.
                 if wait <= _LONGEST_PAUSE or _is_limited(candidate):
                     self._again.append((candidate, now + wait))
@@ -71,6 +76,10 @@ class Walk(Generic[R]):
             if step is not None:
                 return step
             if self._at + 1 == len(self._legs):
+                for step in self._shut:
+                    if step.candidate.target.pulse.last_resort(now):
+                        self._shut = []
+                        return step
                 raise self._error or internal("A plan holds no candidate.")
             self._next_leg(now)
 
@@ -97,6 +106,7 @@ class Walk(Generic[R]):
     def failed(self, candidate: Candidate[R], error: GatewayError, now: float) -> None:
         """`candidate` failed. Raises `error` where nobody else is to be asked."""
         self._error = error
+        self._tried, self._shut = True, []
         more = self._at + 1 < len(self._legs)
         if error.reason in _FINAL:
             raise error
@@ -133,7 +143,8 @@ class Walk(Generic[R]):
         place = min(range(len(self._again)), key=lambda index: self._again[index][1])
         candidate, ready = self._again[place]
         pause = min(leg.policy.backoff * 2.0**self._round, _LONGEST_PAUSE) * (0.5 + self._jitter() / 2)
-        begin = max(ready, now + pause)
+        # Many may wait for the same moment: chance parts them.
+        begin = max(ready, now) + pause
         more = self._at + 1 < len(self._legs)
         if begin >= min(self._until, self._deadline) or (more and begin - now > _WORTH_WAITING):
             return None

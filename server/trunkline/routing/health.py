@@ -40,6 +40,13 @@ _OUTAGE: Final = 30.0
 _PROBE: Final = 5.0
 """Seconds for which one call alone tries a target that was left alone, unless it begins to answer before."""
 
+_RESORT: Final = 1.0
+"""Seconds between two calls that ask a target which is left alone, as nobody else is left."""
+
+_PATIENT: Final = 10.0
+"""Seconds after which a target is at fault that did not answer, though it was the caller who had no more time; fewer
+where it is known to begin its answers in a third of that."""
+
 _MOST: Final = 20_000
 """The most targets whose health is known: callers name models as they like."""
 
@@ -93,6 +100,7 @@ class Health:
         self._limited_since = -math.inf
         self._limited_until = -math.inf
         self._limit: GatewayError | None = None
+        self._resorted = -math.inf
         self._fault_at = -math.inf
         self._fault: GatewayError | None = None
         self.in_flight = 0
@@ -116,6 +124,14 @@ class Health:
             error = self._key.error
         return error
 
+    def last_resort(self, now: float) -> bool:
+        """Whether it may be asked though it is left alone, as nobody else is left to ask: once in a second, and not
+        before the end of a rate limit."""
+        if self._limited_until > now or now - self._resorted < _RESORT:
+            return False
+        self._resorted = now
+        return True
+
     def began(self, attempt: Attempt) -> None:
         """It is asked."""
         self.in_flight += 1
@@ -137,7 +153,8 @@ class Health:
         elif error.reason == errors_pb2.ERROR_REASON_RATE_LIMITED:
             self._limited(attempt, error, now)
         elif error.reason in _FAULTS:
-            self._failed(attempt, error, now)
+            if not self._hurried(attempt, now):
+                self._failed(attempt, error, now)
         elif attempt.status is not None:
             self._well(attempt, now)  # it answered, if only that the request is a bad one
 
@@ -174,6 +191,16 @@ class Health:
         if self._open_until > now or (self._key is not None and self._key.out_until > now):
             return "open"
         return "half_open" if self._opens else "closed"
+
+    def _hurried(self, attempt: Attempt, now: float) -> bool:
+        """Whether the caller had no more time, and had little from the beginning: that says nothing of the target."""
+        deadline = attempt.call.deadline
+        if deadline is None or now < deadline:
+            return False
+        if attempt.first_event is not None:
+            return True
+        slow = self.slow()
+        return now - attempt.started < (_PATIENT if slow is None else min(3 * slow, _PATIENT))
 
     def _answered(self, attempt: Attempt, now: float) -> None:
         self._well(attempt, now)
