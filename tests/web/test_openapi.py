@@ -16,11 +16,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from trunkline.call import Call
 from trunkline.core.status import status_of
 from trunkline.errors import invalid_request
+from trunkline.services import SERVICES
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
 from trunkline.web.native.encode import result_line, to_json
 from trunkline.web.native.rules import rules_of
 from trunkline.web.native.template import parse
-from trunkline.services import SERVICES
 from trunkline.web.openapi.build import build
 from trunkline.web.openapi.comments import comments_of, compile_protos
 from trunkline.web.openapi.document import document

@@ -86,8 +86,9 @@ def encode_error(error: GatewayError, call: Call) -> dict[str, Json]:
     """Write the value of `error`."""
     status, kind = told(error, call)
     metadata: dict[str, Json] = {"error_type": kind}
-    if error.provider:
-        metadata["provider_name"] = display_name(error.provider)
+    provider = error.provider or call.provider
+    if provider:
+        metadata["provider_name"] = display_name(provider)
     if error.provider_status is not None and status != 500:
         metadata["provider_code"] = error.provider_status
     previous = [_attempt(one) for one in _failed_before(error, call.attempts)]

@@ -96,7 +96,7 @@ def _encode(error: GatewayError, call: Call) -> dict[str, Json]:
         "type": kind,
         "message": message,
         "code": error.row.openai_code,
-        "provider": error.provider,
+        "provider": error.provider or call.provider or None,
         "http_status": status,
         "raw": None,
     }
