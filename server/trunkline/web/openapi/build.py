@@ -18,6 +18,9 @@ from trunkline.web.openapi.schemas import Schemas
 _ALIASED: Final = "/v1/"
 _ALIAS: Final = "/api/v1/"
 
+_ERROR: Final = {"$ref": "#/components/responses/openai.Error"}
+_ROUTER_ERROR: Final = {"$ref": "#/components/responses/openrouter.Error"}
+
 
 def build(services: Sequence[ServiceDescriptor], comments: Mapping[str, str]) -> bytes:
     """The document: what `surfaces/` tells, and the routes of `services`. The same input gives the same bytes."""
@@ -54,13 +57,16 @@ def _read(path: Path) -> Any:
 
 
 def _with_aliases(paths: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """`paths`, and those of the OpenAI surface once more below the prefix that OpenRouter's clients use."""
+    """`paths`, and those of the OpenAI surface once more below the prefix that OpenRouter's clients use, where errors
+    are told as OpenRouter tells them."""
     aliases: dict[str, dict[str, Any]] = {}
     for path, item in paths.items():
         if path.startswith(_ALIASED):
             alias = copy.deepcopy(item)
             for operation in alias.values():
                 operation["operationId"] += "Alias"
+                if operation["responses"].get("default") == _ERROR:
+                    operation["responses"]["default"] = {**_ROUTER_ERROR}
             aliases[_ALIAS + path.removeprefix(_ALIASED)] = alias
     # What is told of a path by its own name goes before what its like below `/v1/` tells.
     return {**paths, **{path: item for path, item in aliases.items() if path not in paths}}
