@@ -56,6 +56,7 @@ async def running(**settings: Any) -> AsyncIterator[Running]:
             },
             "store": {"url": ":memory:"},
             "routing": {"retries": 0},
+            "ledger": {"enabled": False},
             "log": {"level": "error"},
             "shutdown_grace": 5,
         }

@@ -108,7 +108,12 @@ async def test_a_conversation_by_its_own_id(world: World, start: Start) -> None:
 async def test_every_event_is_one_that_the_sdk_knows(world: World, start: Start, way: str) -> None:
     """Strictly by its types: each event, in order and numbered, and the whole response at the end."""
     model, words = world.way(way)
-    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}},
+        "required": ["name"],
+        "additionalProperties": False,
+    }
     body: dict[str, Any] = {"model": model, "input": words, "stream": True, "reasoning": {"summary": "auto"}}
     if way == "tools":
         body["tools"] = [{"type": "function", "name": "weather", "parameters": schema, "strict": False}]

@@ -148,7 +148,7 @@ async def test_a_session_of_many_turns(session: Session) -> None:
     assert all(f"Turn {turn}" in said for turn in range(TURNS) if turn % 5)
     assert all(f"result {turn}" in said for turn in range(0, TURNS, 5))
     assert "turn_aborted" in said
-    assert PIXEL in said
+    assert (PIXEL in said) is session.world.sees
 
 
 async def test_the_tools_of_a_session(session: Session) -> None:
