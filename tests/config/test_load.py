@@ -19,6 +19,8 @@ from trunkline.config.settings import SETTINGS
 
 from .conftest import KINDS, Load, Problems
 
+ISSUER = "{name: corp, issuer: https://corp, secret: {}}".replace("{}", "s" * 32)
+
 
 def test_without_anything(loaded: Load) -> None:
     """Defaults alone are a configuration, and providers are then looked for."""
@@ -107,6 +109,12 @@ def test_every_single_setting_can_be_given_from_outside(
         "http.address": "127.0.0.1:81",
         "grpc.address": "127.0.0.1:82",
         "metrics.address": "127.0.0.1:83",
+        "access.require_key": "true",
+        "access.admin_key": "k" * 32,
+        "access.pepper": "p" * 32,
+        "access.standard_limits": "true",
+        "access.admin_address": "127.0.0.1:84",
+        "access.admin_grpc_address": "127.0.0.1:85",
         "media.fetch": "true",
         "store.encryption_key": "c2VjcmV0" * 5 + "c2U=",
         "log.format": "json",
@@ -331,13 +339,44 @@ def test_lines_are_those_of_the_names(problems: Problems) -> None:
 def test_a_public_address_needs_keys(loaded: Load, problems: Problems, surface: str) -> None:
     """Without keys the world is not let in, wherever the address is from; with keys it is."""
     text = f"{surface}:\n  address: 0.0.0.0:80\n"
-    remedy = "add an entry to `keys`, or listen on 127.0.0.1:80"
+    remedy = "add an entry to `keys`, set `access.require_key`, or listen on 127.0.0.1:80"
     rule = f'`{surface}.address`: must be a loopback address while there are no `keys`, not "0.0.0.0:80": {remedy}'
     assert problems(text) == [f"trunkline.yaml:2: {rule}"]
     assert problems(None, {}, {f"--{surface}-address": "0.0.0.0:80"}) == [f"--{surface}-address: {rule}"]
     assert problems(text + "keys: []\n") == [f"trunkline.yaml:2: {rule}"]
-    config = loaded(text + "keys: [{name: a, key: b}]\n")
-    assert str(getattr(config, surface).address) == "0.0.0.0:80"
+    for keys in ("keys: [{name: a, key: b}]", "access: {require_key: true}", f"access: {{tokens: [{ISSUER}]}}"):
+        assert str(getattr(loaded(f"{text}{keys}\n"), surface).address) == "0.0.0.0:80"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "path", "problem"),
+    [
+        ("{name: a}", "", "must have one of `secret` and `jwks_url`"),
+        (f"{{name: a, jwks_url: https://i/k, secret: {'s' * 32}}}", "", "must have one of"),
+        ("{name: a, jwks_url: https://i/k}", "", "must have `issuer` and `audience`"),
+        (
+            f"{ISSUER}, {ISSUER.replace('name: corp', 'name: two')}",
+            "[1].issuer",
+            "must differ from `access.tokens[0].issuer`",
+        ),
+        (f"{ISSUER}, {ISSUER.replace('https', 'http')}", "[1].name", "must differ from `access.tokens[0].name`"),
+        ("{name: a, secret: short}", "[0].secret", "must be at least 32 characters"),
+        ("{name: a, jwks_url: http://i/k, issuer: i, audience: [a]}", "[0].jwks_url", "must be an https:// URL"),
+        (ISSUER.replace("}", ", plan: gold}"), "[0].plan", 'must be one of `plans`, not "gold"'),
+    ],
+)
+def test_issuers_of_tokens(problems: Problems, tokens: str, path: str, problem: str) -> None:
+    """One way to check their signatures, names and issuers of their own, and a plan that there is."""
+    (told,) = problems(f"access: {{tokens: [{tokens}]}}\n")
+    assert f"access.tokens{path}" in told
+    assert problem in told
+
+
+def test_a_key_on_a_plan_that_there_is_not(loaded: Load, problems: Problems) -> None:
+    """It could do anything, so the configuration is refused."""
+    keys = "keys: [{name: a, key: b, plan: gold}]\n"
+    assert problems(keys) == ['trunkline.yaml:1: `keys[0].plan`: must be one of `plans`, not "gold"']
+    assert loaded(f"{keys}plans: {{gold: {{models: [gpt-*], limits: {{daily_usd: 1.5}}}}}}").keys[0].plan == "gold"
 
 
 def test_targets_may_name_what_discovery_could_find(loaded: Load, problems: Problems) -> None:

@@ -70,8 +70,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell(member: Membership, listening: Listening) -> None:
-    """Tell the supervisor that calls are taken."""
-    member.tell_ready(listening.http_port, listening.grpc_port, list(listening.providers))
+    """Tell the supervisor that calls are taken, and people what only this worker knows."""
+    from trunkline.cli.announcement import show_admin_key
+
+    member.tell_ready(listening.http_port, listening.grpc_port, list(listening.providers), open=listening.open)
+    show_admin_key(listening)
 
 
 async def _supervise(config: Config, path: Path | None, flags: Mapping[str, str]) -> None:
@@ -81,7 +84,7 @@ async def _supervise(config: Config, path: Path | None, flags: Mapping[str, str]
     from trunkline.workers.supervisor import Ready, Supervisor, worker_command
 
     def ready(told: Ready) -> None:
-        announce(Listening(config, told.providers, told.http_port, told.grpc_port))
+        announce(Listening(config, told.providers, told.http_port, told.grpc_port, open=told.open))
 
     # The addresses are told to workers by their environment, before which flags would go.
     own = ("--http-address", "--grpc-address")

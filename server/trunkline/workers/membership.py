@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -47,8 +48,18 @@ class Membership:
         """Where this worker tells the others of its metrics."""
         return self.folder / f"{self.index}.{os.getpid()}.sock"
 
-    def tell_ready(self, http_port: int, grpc_port: int, providers: list[str]) -> None:
-        """Tell the supervisor that calls are taken."""
-        said = json.dumps({"http_port": http_port, "grpc_port": grpc_port, "providers": providers})
+    def tell_ready(self, http_port: int, grpc_port: int, providers: list[str], *, open: bool) -> None:  # noqa: A002
+        """Tell the supervisor that calls are taken, and whether by everyone."""
+        said = json.dumps({"http_port": http_port, "grpc_port": grpc_port, "providers": providers, "open": open})
         os.write(self.ready, said.encode() + b"\n")
         os.close(self.ready)
+
+    def watch(self, ended: Callable[[], object]) -> None:
+        """Call `ended` when the supervisor has ended, however that was. From within the event loop."""
+        loop = asyncio.get_running_loop()
+
+        def gone() -> None:
+            loop.remove_reader(self.alive)
+            ended()
+
+        loop.add_reader(self.alive, gone)

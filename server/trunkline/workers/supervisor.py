@@ -38,6 +38,7 @@ class Ready(NamedTuple):
     http_port: int
     grpc_port: int
     providers: Sequence[str]
+    open: bool
 
 
 class Supervisor:
