@@ -28,11 +28,12 @@ from trunkline.house import House, build
 from trunkline.observe.setup import Observers
 from trunkline.routing.rules import MadeRules
 from trunkline.rpc.server import RpcServer
-from trunkline.services import ADMIN, SERVICES
+from trunkline.services import ADMIN, SERVICES, USAGE
 from trunkline.store.database import Database, database_url, opened
 from trunkline.store.rules import RuleStore
 from trunkline.store.seal import Seal
 from trunkline.store.stores import Stores
+from trunkline.usage.usage import Usage
 from trunkline.web.admin import AdminServer
 from trunkline.web.server import MetricsServer, WebServer, metrics_socket
 from trunkline.workers.membership import Membership
@@ -105,6 +106,8 @@ class App:
             grpc = config.grpc.model_copy(update={"address": access.admin_grpc_address})
             self._admin_rpc = RpcServer(self._entry, grpc, desks=desks, gateway=False, shared=shared)
         self._told: web.AppRunner | None = None
+        usage = Usage(database)
+        served = {USAGE.full_name: usage, **({} if apart else desks)}
         self._web = WebServer(
             self._entry,
             config.http,
@@ -112,10 +115,11 @@ class App:
             self._stores,
             metrics=render if own is None and self._admin_web is None else None,
             shutdown_grace=config.shutdown_grace,
-            desks={} if apart else desks,
+            desks=served,
+            usage=usage,
             shared=shared,
         )
-        self._rpc = RpcServer(self._entry, config.grpc, desks={} if apart else desks, shared=shared)
+        self._rpc = RpcServer(self._entry, config.grpc, desks=served, shared=shared)
 
     @classmethod
     async def create(cls, load: Callable[[], Config], environ: Mapping[str, str]) -> App:

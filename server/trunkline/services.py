@@ -14,6 +14,9 @@ ADMIN: Final[tuple[ServiceDescriptor, ...]] = (
 )
 """What only admins may ask; it can have an address of its own."""
 
+USAGE: Final[ServiceDescriptor] = usage_pb2.DESCRIPTOR.services_by_name["UsageService"]
+"""What was used: told to callers, each about himself."""
+
 SERVICES: Final[tuple[ServiceDescriptor, ...]] = (
     chat_pb2.DESCRIPTOR.services_by_name["ChatService"],
     embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"],

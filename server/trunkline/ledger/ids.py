@@ -11,6 +11,11 @@ _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHA
 _RANDOM_BITS: Final = 80
 
 
+def id_at(seconds: int) -> str:
+    """The first id that can be made at a time in seconds since the epoch."""
+    return _written(seconds * 1000 << _RANDOM_BITS)
+
+
 class Ids:
     """Makes ULIDs (github.com/ulid/spec): each later than the one before, also within a millisecond. For one thread."""
 
@@ -27,4 +32,8 @@ class Ids:
             # The topmost bit is left free, so that counting up does not reach into the time.
             made |= int.from_bytes(os.urandom(10)) >> 1
         self._last = made
-        return "".join([_PAIRS[made >> shift & 1023] for shift in range(120, -1, -10)])
+        return _written(made)
+
+
+def _written(number: int) -> str:
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])

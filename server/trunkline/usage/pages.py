@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from trunkline.errors import invalid_request
+from trunkline.ledger.calendar import MICROS
+from trunkline.ledger.ids import id_at
 from trunkline.store.database import Database
 from trunkline.store.tables import COSTS, LEDGER_ENTRIES
 from trunkline.usage.filters import Filter
@@ -28,7 +30,14 @@ _SCANNED: Final = 50_000
 _INDEXED: Final = ("key_id", "model")
 """The columns that an index finds, in the order of `ended_at`."""
 
+_SKEW: Final = 5
+"""Seconds that a clock may have been set back between the two times of a call."""
+
+_LET_IN: Final = 600
+"""Seconds after a call came in which it must have been let in."""
+
 _COLUMNS: Final = LEDGER_ENTRIES.c
+_CALL: Final = _COLUMNS.kind == int(ledger_pb2.LEDGER_ENTRY_KIND_CALL)
 
 
 class Place(NamedTuple):
@@ -139,8 +148,7 @@ class Entries:
         there is none. Raises `GatewayError` (INTERNAL)."""
         seen = wanted.conditions(LEDGER_ENTRIES)
         asked = select(_COLUMNS.body).where(*seen)
-        call = _COLUMNS.kind == int(ledger_pb2.LEDGER_ENTRY_KIND_CALL)
-        newest = asked.where(_COLUMNS.call_id == name, call).order_by(_COLUMNS.ended_at.desc()).limit(1)
+        newest = asked.where(_COLUMNS.call_id == name, _CALL).order_by(_COLUMNS.ended_at.desc()).limit(1)
         async with self._database.reading() as connection:
             body = (await connection.execute(asked.where(_COLUMNS.id == name))).scalar()
             if body is None:
@@ -155,6 +163,16 @@ class Entries:
             for part in COSTS:
                 setattr(cost, part, getattr(cost, part) + getattr(one.cost, part))
         return LedgerRecord(entry=entry, corrections=corrections, cost=cost)
+
+    async def begun(self, second: int, wanted: Filter) -> list[LedgerEntry]:
+        """The calls that came in a second, in seconds since the epoch. Raises `GatewayError` (INTERNAL)."""
+        # Ids tell when a call was let in: soon after it came.
+        first, last = id_at(max(0, second - _SKEW)), id_at(second + _LET_IN)
+        came = (_COLUMNS.started_at >= second * MICROS, _COLUMNS.started_at < (second + 1) * MICROS)
+        asked = select(_COLUMNS.body).where(_COLUMNS.id >= first, _COLUMNS.id < last, *came)
+        asked = asked.where(*wanted.conditions(LEDGER_ENTRIES), _CALL).limit(_SCANNED)
+        async with self._database.reading() as connection:
+            return [LedgerEntry.FromString(row.body) for row in await connection.execute(asked)]
 
 
 def now() -> int:

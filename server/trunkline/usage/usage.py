@@ -92,6 +92,10 @@ class Usage:
             raise invalid_request("`id` is no id.", "id")
         return await self._entries.record(name[:128], Filter({column: {only} for column, only in view.items()}))
 
+    async def begun(self, second: int, view: View) -> list[LedgerEntry]:
+        """The calls that came in a second, in seconds since the epoch, for whoever may see `view`."""
+        return await self._entries.begun(second, Filter({column: {only} for column, only in view.items()}))
+
     async def export_entries(
         self, request: ExportEntriesRequest, call: Call
     ) -> AsyncGenerator[list[ExportChunk], None]:

@@ -15,6 +15,8 @@ from trunkline.config.address import Address
 from trunkline.config.model import HttpConfig, TlsConfig
 from trunkline.core.entry import Entry
 from trunkline.store.stores import Stores
+from trunkline.usage.usage import Usage
+from trunkline.web.activity import ActivitySurface
 from trunkline.web.anthropic import AnthropicSurface
 from trunkline.web.completions import CompletionsSurface
 from trunkline.web.cors import Cors
@@ -50,7 +52,8 @@ _IDLE: Final = 75.0
 class WebServer:
     """Serves the calls of `entry` over HTTP. Started and stopped once, on one event loop.
 
-    With `shared`, other processes listen on the same address. `desks` answer the services that the gateway does not.
+    With `shared`, other processes listen on the same address. `desks` answer the services that the gateway does not,
+    and `usage` tells OpenRouter's clients what they used.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class WebServer:
         metrics: Render | None,
         shutdown_grace: float,
         desks: Mapping[str, object] = {},
+        usage: Usage | None = None,
         shared: bool = False,
     ) -> None:
         self._config = config
@@ -77,6 +81,8 @@ class WebServer:
         app.add_routes(ConversationsSurface(entry, stores, mounts, **timing).routes())
         for surface in _SURFACES:
             app.add_routes(surface(entry, mounts, **timing).routes())
+        if usage is not None:
+            app.add_routes(ActivitySurface(entry, mounts, usage).routes())
         app.add_routes(GeminiSurface(entry, **timing).routes())
         app.add_routes(native_routes(entry, services, desks=desks, body_timeout=config.body_timeout))
         app.router.add_get("/healthz", _healthz)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
 from typing import Final
 
@@ -33,6 +34,9 @@ _SHOWN: Final = {
 """The usual names of providers in a configuration -> how OpenRouter shows them."""
 
 
+_GENERATION: Final = re.compile(r"gen-([0-9]{1,11})-[0-9a-f]{20}")
+
+
 def display_name(provider: str) -> str:
     """The name of a provider for people to read; as the configuration has it where OpenRouter has none."""
     return _SHOWN.get(provider, provider)
@@ -40,5 +44,16 @@ def display_name(provider: str) -> str:
 
 def generation_id(call: Call) -> str:
     """The id of what a call made, as `gen-<seconds>-<20 characters>`: always the same for the same call."""
-    digest = blake2b(f"{call.id}\0{call.start_time!r}".encode(), digest_size=10).hexdigest()
-    return f"gen-{int(call.start_time)}-{digest}"
+    return generation_name(call.id, call.start_time)
+
+
+def generation_name(call_id: str, start_time: float) -> str:
+    """The id of what the call made that began at `start_time`, in seconds since the epoch."""
+    digest = blake2b(f"{call_id}\0{start_time!r}".encode(), digest_size=10).hexdigest()
+    return f"gen-{int(start_time)}-{digest}"
+
+
+def second_of(name: str) -> int | None:
+    """The second in which the call began whose generation has that id; None where it is no such id."""
+    found = _GENERATION.fullmatch(name)
+    return None if found is None else int(found[1])
