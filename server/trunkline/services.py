@@ -6,7 +6,7 @@ from typing import Final
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from trunkline.v1 import chat_pb2, embeddings_pb2, keys_pb2, models_pb2, routes_pb2, rules_pb2
+from trunkline.v1 import chat_pb2, embeddings_pb2, keys_pb2, models_pb2, routes_pb2, rules_pb2, usage_pb2
 
 ADMIN: Final[tuple[ServiceDescriptor, ...]] = (
     keys_pb2.DESCRIPTOR.services_by_name["KeyService"],
@@ -22,6 +22,7 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = (
     embeddings_pb2.DESCRIPTOR.services_by_name["EmbeddingService"],
     models_pb2.DESCRIPTOR.services_by_name["ModelService"],
     routes_pb2.DESCRIPTOR.services_by_name["RouteService"],
+    USAGE,
     *ADMIN,
 )
 """Every service."""
