@@ -31,6 +31,27 @@ _UNHEARD: Final = ("debug", "trace")
 _ROUTER: Final = ("router_mode", "router_model", "router_provider")
 _AUTO: Final = "auto"
 
+_SESSION: Final = "x-session-id"
+_OURS: Final = frozenset(
+    {
+        "fallbacks",
+        "metadata",
+        "models",
+        "plugins",
+        "preset",
+        "prompt_cache_key",
+        "provider",
+        "route",
+        "session_id",
+        "transforms",
+        "usage",
+        "user",
+        *_ROUTER,
+        *_UNHEARD,
+    }
+)
+"""Every field that is looked for."""
+
 
 def take_extensions(wire: Object, call: Call) -> ChatRequest:
     """Take them out of a body, before a dialect reads it: a request that holds nothing else, for `MergeFrom`.
@@ -39,6 +60,8 @@ def take_extensions(wire: Object, call: Call) -> ChatRequest:
     field.
     """
     asked = ChatRequest()
+    if _OURS.isdisjoint(wire.fields) and _SESSION not in call.headers and wire.fields.get("model"):
+        return asked  # as most requests do, which pay for no more than this look
     if "transforms" in wire.fields:
         _take_transforms(wire, asked)
     if "plugins" in wire.fields:
@@ -168,7 +191,7 @@ def _take_session(wire: Object, routing: Routing, call: Call) -> None:
     path = "session_id"
     session = wire.take_str("session_id") if "session_id" in wire.fields else None
     if session is None:
-        path = "x-session-id"
+        path = _SESSION
         session = call.headers.get(path)
     if session is None:
         cached = wire.fields.get("prompt_cache_key")
