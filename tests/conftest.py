@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from servers.postgres import PostgresServer
 from servers.valkey import ValkeyServer
 
 from trunkline.store.database import opened
 from trunkline.store.engine import MEMORY
+
+# How long an example takes is the machine's affair: no test fails because others work beside it.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

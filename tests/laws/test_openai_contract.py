@@ -12,7 +12,7 @@ from trunkline.dialects import openai
 from trunkline.dialects.wire import Object, dumps, loads
 from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
 
-_PROFILE = openai.Profile(max_tokens="max_completion_tokens", developer_role=True)
+_PROFILE = openai.Profile(max_tokens="max_completion_tokens", developer_role=True, images=True)
 
 
 @given(requests())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -14,6 +15,8 @@ from trunkline.v1.content_pb2 import Message, Part, TokenLogprob
 _WORDS = st.text(max_size=12)
 _NAMES = st.text(min_size=1, max_size=12)
 _COUNTS = st.integers(0, 2**30 - 1)
+_IMAGES = ("image/png", "image/*")
+_OTHERS = ("video/*", "audio/wav", "application/pdf", "file")
 
 SCALARS = st.one_of(
     st.booleans(), st.integers(-(10**30), 10**30), st.floats(allow_nan=False, allow_infinity=False), _WORDS
@@ -137,7 +140,7 @@ def asking(draw: st.DrawFn) -> Message:
 
 @st.composite
 def answering(draw: st.DrawFn) -> Message:
-    """A turn of the model: reasoning, content, refusal and calls, in the order that the dialect reads them."""
+    """A turn of the model: reasoning, content, refusal, images and calls, in the order that the dialect reads them."""
     message = Message(role=content_pb2.ROLE_ASSISTANT, name=draw(_WORDS), extras=draw(own_extras()))
     if draw(st.booleans()):
         part = message.parts.add()
@@ -145,9 +148,10 @@ def answering(draw: st.DrawFn) -> Message:
         if draw(st.booleans()):
             part.extras["openai"] = text_of({"reasoning_details": [{"type": "reasoning.text", **draw(json_objects())}]})
             part.reasoning.text = part.reasoning.text or "why"
-    message.parts.extend(draw(st.lists(st.one_of(texts(), media(), blocks()), max_size=2)))
+    message.parts.extend(draw(st.lists(st.one_of(texts(), media(_OTHERS), blocks()), max_size=2)))
     if draw(st.booleans()):
         message.parts.add().refusal = draw(_NAMES)
+    message.parts.extend(draw(st.lists(media(_IMAGES), max_size=2)))
     message.parts.extend(draw(st.lists(calls(), max_size=2)))
     return message
 
@@ -171,12 +175,12 @@ def texts(draw: st.DrawFn) -> Part:
 
 
 @st.composite
-def media(draw: st.DrawFn) -> Part:
+def media(draw: st.DrawFn, kinds: Sequence[str] = _IMAGES + _OTHERS) -> Part:
     """An image, a video, a sound or a document, as the dialect addresses it."""
     part = Part(extras=draw(own_extras()))
     draw_cache(draw, part)
     data = draw(st.sampled_from(["", "aGk=", "AAAA"]))
-    kind = draw(st.sampled_from(["image/png", "image/*", "video/*", "audio/wav", "application/pdf", "file"]))
+    kind = draw(st.sampled_from(kinds))
     match kind:
         case "image/*" | "video/*":
             part.media.media_type, part.media.uri = kind, f"https://a/{draw(_WORDS)}"

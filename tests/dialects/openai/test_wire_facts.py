@@ -446,7 +446,7 @@ def test_speech_comes_in_pieces() -> None:
 
 def test_an_image_is_a_part() -> None:
     """OpenRouter's `images`, in both forms of an answer, and on to the client."""
-    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    image = {"index": 0, "type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     for answer in (response(message={"images": [image]}), streamed(chunk({"images": [image]}, "stop"))):
         assert answer.choices[0].message.parts[0].media.media_type == "image/png"
         assert openai.encode_response(answer)["choices"][0]["message"]["images"] == [image]

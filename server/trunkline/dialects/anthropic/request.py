@@ -11,6 +11,7 @@ from trunkline.dialects.anthropic.profile import Profile, Writing
 from trunkline.dialects.anthropic.reasoning import decode_reasoning, encode_reasoning
 from trunkline.dialects.anthropic.schema import fit_schema
 from trunkline.dialects.anthropic.tools import decode_plain_tool, decode_tool, decode_tool_choice, encode_tools
+from trunkline.dialects.drawn import shown
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
@@ -111,7 +112,7 @@ def encode_request(
     wire: dict[str, Json] = {"model": request.model} if request.model else {}
     wire["max_tokens"] = request.max_output_tokens if request.HasField("max_output_tokens") else profile.max_tokens
     conversation = Conversation(to)
-    for number, turn in enumerate(turns):
+    for number, turn in enumerate(shown(turns, to.losses)):
         conversation.add(turn, number)
     conversation.write(wire)
     encode_tools(request, tools, wire, to)

@@ -11,6 +11,7 @@ from trunkline.dialects.bedrock.dialect import DIALECT
 from trunkline.dialects.bedrock.profile import Profile, Writing, profile_of
 from trunkline.dialects.bedrock.reasoning import FIELDS, decode_reasoning, encode_reasoning
 from trunkline.dialects.bedrock.tools import decode_tools, encode_tools
+from trunkline.dialects.drawn import shown
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
@@ -97,7 +98,7 @@ def encode_request(
     foreign_losses(request, turns, tools, DIALECT, to.losses)
     wire: dict[str, Json] = {}
     conversation = Conversation(to)
-    for number, turn in enumerate(turns):
+    for number, turn in enumerate(shown(turns, to.losses)):
         conversation.add(turn, number)
     conversation.write(wire)
     encode_tools(request, tools, conversation.tools, wire, to)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
 from trunkline.call import Loss, LossKind
 from trunkline.dialects.anthropic.objects import typed_object
+from trunkline.dialects.drawn import shown
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, loads, raw, restore
@@ -57,8 +58,9 @@ def encode_request(request: ChatRequest, losses: list[Loss], *, reasoning: bool 
 
     Raises `GatewayError` (UNSUPPORTED) where leaving it out would change what the conversation says.
     """
-    foreign_losses(request, turns_of(request), request.tools, DIALECT, losses)
-    messages = _encode_messages(request, losses)
+    turns = turns_of(request)
+    foreign_losses(request, turns, request.tools, DIALECT, losses)
+    messages = _encode_messages([turn[0] for turn in shown(turns, losses)], losses)
     wire: dict[str, Json] = {"model": request.model, "messages": messages}
     tools = [one for index, tool in enumerate(request.tools) if (one := _encode_tool(tool, index, losses))]
     if tools:
@@ -86,10 +88,10 @@ def encode_request(request: ChatRequest, losses: list[Loss], *, reasoning: bool 
     return wire
 
 
-def _encode_messages(request: ChatRequest, losses: list[Loss]) -> list[Json]:
+def _encode_messages(messages: Sequence[Message], losses: list[Loss]) -> list[Json]:
     wires: list[Json] = []
     images: list[Part] = []
-    for index, message in enumerate(request.messages):
+    for index, message in enumerate(messages):
         path = f"messages[{index}]"
         rest: list[Part] = []
         if message.role == content_pb2.ROLE_ASSISTANT:
@@ -100,7 +102,7 @@ def _encode_messages(request: ChatRequest, losses: list[Loss]) -> list[Json]:
                 wires.append(_encode_result(part, path, images, losses))
             else:
                 rest.append(part)
-        answered = index + 1 == len(request.messages) or request.messages[index + 1].role != content_pb2.ROLE_TOOL
+        answered = index + 1 == len(messages) or messages[index + 1].role != content_pb2.ROLE_TOOL
         if images and answered:
             # Nothing may stand between the results of one turn.
             wires.append({"role": "user", "content": _encode_content(images, path, losses)})
@@ -113,7 +115,7 @@ def _encode_messages(request: ChatRequest, losses: list[Loss]) -> list[Json]:
     if wires and wires[-1]["role"] == "system":
         # Cohere answers a user or a tool: instructions that come last are said by the user.
         wires[-1]["role"] = "user"
-        losses.append(Loss(f"messages[{len(request.messages) - 1}].role", LossKind.APPROXIMATED))
+        losses.append(Loss(f"messages[{len(messages) - 1}].role", LossKind.APPROXIMATED))
     return wires
 
 

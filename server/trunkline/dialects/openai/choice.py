@@ -9,9 +9,10 @@ from trunkline.dialects.custom import CUSTOM
 from trunkline.dialects.event import text_delta
 from trunkline.dialects.openai.calls import take_arguments
 from trunkline.dialects.openai.citations import ANNOTATIONS, decode_annotations
-from trunkline.dialects.openai.content import DIALECT, decode_opaque, decode_part, decode_reference, take_thinking
+from trunkline.dialects.openai.content import DIALECT, decode_opaque, decode_reference, take_thinking
 from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
 from trunkline.dialects.openai.finish import decode_finish
+from trunkline.dialects.openai.images import IMAGES, decode_image
 from trunkline.dialects.openai.logprobs import decode_logprobs
 from trunkline.dialects.openai.merge import Block, Details, Pieces, audio, merge_rest
 from trunkline.dialects.openai.reasoning import is_carried, put_carried, told_in_details
@@ -87,9 +88,9 @@ class Choice:
         refusal = delta.take_str("refusal")
         if refusal:
             self._append("refusal", refusal, events, logprobs, "refusal")
-        for item in delta.take_objects("images"):
+        for item in delta.take_objects(IMAGES):
             part = Part()
-            decode_part(item, part)
+            decode_image(item, part)
             self._whole(part, events)
         if "extra_content" in delta.fields:
             self._extra(delta, events)

@@ -11,8 +11,8 @@ from trunkline.dialects.openai.citations import encode_annotations, put_annotati
 from trunkline.dialects.openai.content import DIALECT, encode_opaque, encode_references
 from trunkline.dialects.openai.extra_content import put_block, put_foreign
 from trunkline.dialects.openai.finish import put_finish
+from trunkline.dialects.openai.images import IMAGES, encode_drawn
 from trunkline.dialects.openai.logprobs import encode_logprobs
-from trunkline.dialects.openai.media import encode_media
 from trunkline.dialects.openai.reasoning import encode_details
 from trunkline.dialects.openai.usage import encode_usage
 from trunkline.dialects.wire import Json, dumps, restore
@@ -224,7 +224,7 @@ class StreamEncoder:
                 put_block(delta, part.opaque, end.index, self._next(end.choice, part.opaque.dialect))
             case "media":
                 part.MergeFrom(end.part)
-                delta["images"] = [encode_media(part.media, "message")]
+                delta[IMAGES] = [encode_drawn(part, self._next(end.choice, IMAGES))]
             case "text":
                 part.MergeFrom(end.part)
                 cited = self._cited.setdefault(end.choice, _Cited())

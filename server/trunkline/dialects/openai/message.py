@@ -8,6 +8,7 @@ from typing import Final, assert_never
 from trunkline.dialects.openai.calls import decode_call, decode_function, encode_call, encode_function
 from trunkline.dialects.openai.content import DIALECT, decode_content, encode_content, encode_opaque, is_known
 from trunkline.dialects.openai.extra_content import put_back, take_blocks, take_foreign
+from trunkline.dialects.openai.images import IMAGES, encode_image, take_images
 from trunkline.dialects.openai.profile import Writing
 from trunkline.dialects.openai.reasoning import decode_reasoning, encode_reasoning
 from trunkline.dialects.turn import Kind, Turn, bare_text
@@ -79,7 +80,7 @@ def _decode_result(wire: Object, word: str, part: Part) -> None:
 
 
 def decode_assistant(wire: Object, message: Message) -> None:
-    """Read what an assistant's message holds: reasoning, content, refusal and tool calls, in this order."""
+    """Read what an assistant's message holds: reasoning, content, refusal, images and tool calls, in this order."""
     decode_reasoning(wire, message)
     decode_content(wire, message.parts, thinking=True)
     blocks: Sequence[tuple[int | None, Part]] = ()
@@ -90,6 +91,8 @@ def decode_assistant(wire: Object, message: Message) -> None:
     refusal = wire.take_str("refusal")
     if refusal:
         message.parts.add().refusal = refusal
+    if IMAGES in wire.fields:
+        take_images(wire, message.parts)
     if "tool_calls" in wire.fields:
         for call in wire.take_objects("tool_calls"):
             decode_call(call, message.parts.add())
@@ -180,9 +183,12 @@ def _encode_assistant(
     calls: list[Json] = []
     reasoning: list[Part] = []
     refusals: list[str] = []
+    images: list[Json] = []
     for index, part in enumerate(parts):
         kind = kinds[index]
         match kind:
+            case "media" if to.profile.images and part.media.media_type.startswith("image/"):
+                images.append(encode_image(part, len(images), to, f"messages[{number}].parts[{index}]"))
             case "text" | "media":
                 content.append(part)
             case "tool_call":
@@ -213,5 +219,7 @@ def _encode_assistant(
         encode_reasoning(reasoning, wire, to)
     if refusals:
         wire["refusal"] = "".join(refusals)
+    if images:
+        wire[IMAGES] = images
     if calls:
         wire["tool_calls"] = calls

@@ -36,7 +36,8 @@ class Profile:
     own is passed on; `structured_output` is what it has of JSON mode and JSON Schema, `fetches` the sorts of media that
     it takes by address; `cache_control` whether it takes Anthropic's cache marks; `stream_options` whether it can be
     asked for the usage of a stream; `completions` matches the names of the models that it serves by its own
-    Completions, too; `unsupported` are fields of the request that it refuses; `embeddings` is how it embeds.
+    Completions, too; `unsupported` are fields of the request that it refuses; `embeddings` is how it embeds;
+    `images` whether the assistant's messages may hold what it drew, under that name, as the user shows it otherwise.
     """
 
     max_tokens: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
@@ -50,6 +51,7 @@ class Profile:
     completions: re.Pattern[str] | None = None
     unsupported: frozenset[str] = frozenset()
     embeddings: EmbeddingForm = PLAIN
+    images: bool = False
 
 
 FOREIGN: Final = frozenset(

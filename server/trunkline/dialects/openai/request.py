@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from trunkline.call import Loss
 from trunkline.dialects.custom import CUSTOM, RESPONSES
+from trunkline.dialects.drawn import shown
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.openai.content import DIALECT, encode_cache, name_of, take_cache
 from trunkline.dialects.openai.effort import WRITTEN, decode_effort, drop_other_forms, encode_effort
@@ -225,7 +226,7 @@ def encode_request(
     turns, tools = turns_of(request), request.tools[:]
     foreign_losses(request, turns, tools, DIALECT, to.losses)
     messages: list[Json] = []
-    for number, turn in enumerate(turns):
+    for number, turn in enumerate(turns if profile.images else shown(turns, to.losses)):
         encode_message(turn, messages, to, number)
     wire: dict[str, Json] = {"model": request.model, "messages": messages}
     written = [one for number, tool in enumerate(tools) if (one := _encode_tool(tool, to, number)) is not None]

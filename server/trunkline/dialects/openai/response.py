@@ -6,12 +6,12 @@ import hashlib
 
 from trunkline.dialects.openai.calls import encode_answered_call, encode_function
 from trunkline.dialects.openai.citations import encode_annotations, put_annotations, take_annotations
-from trunkline.dialects.openai.content import DIALECT, decode_part, encode_opaque, encode_references
+from trunkline.dialects.openai.content import DIALECT, encode_opaque, encode_references
 from trunkline.dialects.openai.errors import decode_error
 from trunkline.dialects.openai.extra_content import put_block, put_foreign
 from trunkline.dialects.openai.finish import decode_finish, put_finish, take_stop_sequence
+from trunkline.dialects.openai.images import IMAGES, encode_drawn
 from trunkline.dialects.openai.logprobs import decode_logprobs, encode_logprobs
-from trunkline.dialects.openai.media import encode_media
 from trunkline.dialects.openai.message import decode_assistant
 from trunkline.dialects.openai.reasoning import encode_details, told_in_details
 from trunkline.dialects.openai.usage import decode_usage, encode_usage
@@ -77,8 +77,6 @@ def _decode_answer(wire: Object, message: Message) -> None:
         wire.fields["reasoning"] = told_in_details(wire.fields["reasoning_details"]) or None
     decode_assistant(wire, message)
     take_annotations(wire, message.parts)
-    for item in wire.take_objects("images"):
-        decode_part(item, message.parts.add())
     wire.keep(message.extras, DIALECT)
 
 
@@ -179,7 +177,8 @@ def _encode_answer(message: Message) -> dict[str, Json]:
             case "refusal":
                 wire["refusal"] = (wire["refusal"] or "") + part.refusal
             case "media":
-                wire.setdefault("images", []).append(encode_media(part.media, "message"))
+                images = wire.setdefault(IMAGES, [])
+                images.append(encode_drawn(part, len(images)))
             case "opaque" if part.opaque.dialect != DIALECT:
                 put_block(wire, part.opaque, place)
             case "opaque":

@@ -21,9 +21,9 @@ _MARK: Final = "trunkline1:"
 
 
 class Cargo(NamedTuple):
-    """What one item carries: for itself, for the last text, for the call `call_id`, or a block of its own."""
+    """What one item carries: for itself, for the last text or image, for the call `call_id`, or a block of its own."""
 
-    kind: Literal["reasoning", "text", "call", "opaque"]
+    kind: Literal["reasoning", "text", "media", "call", "opaque"]
     call_id: str
     redacted: bool
     extras: dict[str, str]
@@ -40,8 +40,8 @@ def pack(part: Part) -> str | None:
             cargo = {"kind": "reasoning", "redacted": part.reasoning.redacted, "extras": extras}
         case "opaque":
             cargo = {"kind": "opaque", "dialect": part.opaque.dialect, "json": part.opaque.json, "extras": extras}
-        case "text" if extras:
-            cargo = {"kind": "text", "extras": extras}
+        case "text" | "media" if extras:
+            cargo = {"kind": kind, "extras": extras}
         case "tool_call" if extras:
             cargo = {"kind": "call", "id": part.tool_call.id, "extras": extras}
         case _:
@@ -63,7 +63,7 @@ def unpack(content: Any) -> Cargo | None:
     except (GatewayError, binascii.Error, ValueError):
         return None
     match value:
-        case {"kind": ("reasoning" | "text" | "call" | "opaque") as kind, "extras": dict(extras)}:
+        case {"kind": ("reasoning" | "text" | "media" | "call" | "opaque") as kind, "extras": dict(extras)}:
             return Cargo(
                 kind,
                 _text(value.get("id")),
@@ -91,10 +91,10 @@ def unload(cargo: Cargo, text: str, parts: Any) -> None:
             part = parts.add()
             part.opaque.CopyFrom(cargo.opaque)
             part.extras.update(cargo.extras)
-        case "text" | "call":
+        case "text" | "media" | "call":
             for part in reversed(parts):
                 kind = part.WhichOneof("kind")
-                if (kind == "text" and cargo.kind == "text") or (
+                if kind == cargo.kind or (
                     kind == "tool_call" and cargo.kind == "call" and part.tool_call.id == cargo.call_id
                 ):
                     part.extras.update(cargo.extras)
@@ -104,7 +104,7 @@ def unload(cargo: Cargo, text: str, parts: Any) -> None:
 def is_carrier(part: Part) -> bool:
     """Whether `part` needs an item of its own to carry what it holds for other dialects."""
     match part.WhichOneof("kind"):
-        case "text" | "tool_call":
+        case "text" | "media" | "tool_call":
             return bool(part.extras) and bool(foreign(part.extras))
         case "opaque":
             return part.opaque.dialect != DIALECT

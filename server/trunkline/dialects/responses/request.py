@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trunkline.call import Loss
+from trunkline.dialects.drawn import shown
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own
 from trunkline.dialects.responses.items import encode_messages
@@ -137,6 +138,7 @@ def encode_request(request: ChatRequest, losses: list[Loss] | None = None) -> di
     to = Writing([] if losses is None else losses)
     turns, tools = turns_of(request), request.tools[:]
     foreign_losses(request, turns, tools, DIALECT, to.losses)
+    turns = shown(turns, to.losses)
     wire: dict[str, Json] = {"model": request.model}
     begin = 0
     if turns and _is_instructions(turns[0][0]):

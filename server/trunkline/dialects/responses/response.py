@@ -15,7 +15,7 @@ from trunkline.dialects.responses.finish import decode_finish, encode_finish
 from trunkline.dialects.responses.reasoning import encode_reasoning
 from trunkline.dialects.responses.request import encode_request
 from trunkline.dialects.responses.tools import namespaces, short_name
-from trunkline.dialects.responses.turns import CALLS, decode_output
+from trunkline.dialects.responses.turns import CALLS, DRAWN, decode_output
 from trunkline.dialects.responses.usage import decode_usage, encode_usage
 from trunkline.dialects.wire import Json, Object, loads, restore
 from trunkline.v1 import content_pb2
@@ -247,7 +247,13 @@ def _encode_media(media: Media, seed: str) -> dict[str, Json]:
     if media.WhichOneof("source") == "data":
         data = b64encode(media.data).decode("ascii")
     if media.media_type.startswith("image/") and data and (head.endswith(";base64") or not head):
-        return {"type": "image_generation_call", "id": made_id("ig_", seed), "status": "completed", "result": data}
+        return {
+            "type": DRAWN,
+            "id": made_id("ig_", seed),
+            "status": "completed",
+            "output_format": media.media_type.removeprefix("image/"),
+            "result": data,
+        }
     text = f"[{media.filename or media.media_type}]({media.uri or media.file_id})"
     content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
     return {

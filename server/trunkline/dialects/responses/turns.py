@@ -6,6 +6,7 @@ this dialect can read stand in it, too. Each can be told from its neighbours, so
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from trunkline.dialects.responses.carry import unload, unpack
@@ -28,6 +29,12 @@ _ROLES: Final[dict[str, Role.ValueType]] = {
 
 CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 """The types of item that call a tool of the caller's -> what they call it with."""
+
+DRAWN: Final = "image_generation_call"
+"""The type of item that holds an image."""
+
+_MADE: Final = re.compile(r"ig_[0-9a-f]{24}")
+"""The ids of images that another provider's model drew; OpenAI's own are longer."""
 
 RESULTS: Final = ("function_call_output", "custom_tool_call_output")
 """The types of item that hold what such a call returned."""
@@ -73,6 +80,8 @@ class Turns:
                 if isinstance(namespace, str):
                     part.tool_call.name = flat_name(namespace, part.tool_call.name)
                 self._calls.add(part.tool_call.id)
+            case _ if kind == DRAWN and _is_made(wire.fields):
+                _decode_drawn(wire.fields, self._assistant().parts.add())
             case "function_call_output" if wire.fields.get("call_id") is None and wire.fields.get("name") is not None:
                 self._unasked(wire)
             case "function_call_output" | "custom_tool_call_output":
@@ -194,6 +203,19 @@ class Turns:
         if not message.parts:
             raise invalid_request(f"`{wire.at('output')}` is required.", wire.at("output"))
         keep(wire, message.extras, item)
+
+
+def _is_made(fields: dict[str, Json]) -> bool:
+    name = fields.get("id")
+    return type(name) is str and _MADE.fullmatch(name) is not None and type(fields.get("result")) is str
+
+
+def _decode_drawn(fields: dict[str, Json], part: Part) -> None:
+    """Read an image that the gateway told of: whichever provider's model drew it."""
+    form = fields.get("output_format")
+    media = part.media
+    media.media_type = f"image/{form if type(form) is str else 'png'}"
+    media.uri = f"data:{media.media_type};base64,{fields['result']}"
 
 
 def opaque(fields: dict[str, Json], part: Part) -> None:
