@@ -24,6 +24,7 @@ from trunkline.core.check import Limits
 from trunkline.core.gateway import Gateway
 from trunkline.core.hedge import Hedge
 from trunkline.core.plan import Candidate, Leg, Plan, Policy
+from trunkline.core.plugin import Plugins
 from trunkline.ledger.ledger import Ledger
 from trunkline.routing.health import Board
 from trunkline.routing.offer import Offer
@@ -94,9 +95,10 @@ class Books:
         standings: Sequence[Standing] = await self.limiter.peek(self.limits)
         return [one.used for one in standings]
 
-    def gateway(self, made: Plan[Any]) -> Gateway:
+    def gateway(self, made: Plan[Any], plugins: Plugins | None = None) -> Gateway:
         """A gateway that leads every call by `made`."""
-        return Gateway(_Made(made), None, Limits(messages=100, tools=100), meter=self.accounts)  # type: ignore[arg-type]
+        limits = Limits(messages=100, tools=100)
+        return Gateway(_Made(made), None, limits, plugins, self.accounts)  # type: ignore[arg-type]
 
 
 class _Made:

@@ -14,12 +14,14 @@ from fakes.scripted_provider import Act, asking, events, failure
 
 from trunkline.access.limits.model import HELD, TOTAL, Limit, Unit, rolling
 from trunkline.accounting.accounts import Accounts
+from trunkline.call import Call
 from trunkline.core.estimate import estimate_tokens
 from trunkline.core.hedge import Hedge
+from trunkline.core.plugin import Plugins, Prepared
 from trunkline.errors import GatewayError
 from trunkline.ledger.verify import verify
 from trunkline.v1 import errors_pb2
-from trunkline.v1.chat_pb2 import ChatResponse
+from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
 from trunkline.v1.embeddings_pb2 import EmbedResponse
 
 LIMITS = [
@@ -292,3 +294,27 @@ async def test_the_ledger_stays_whole(books: Books) -> None:
     report = await verify(books.database)
     assert report.problems == []
     assert report.entries == 3
+
+
+async def test_plugins_do_not_work_for_those_who_have_nothing_left(books: Books) -> None:
+    """What costs something before the call itself is not done for a caller whose limit is used up."""
+    worked: list[str] = []
+
+    class Searching(Plugins):
+        def concern(self, request: ChatRequest) -> bool:
+            return True
+
+        async def prepare(self, request: ChatRequest, call: Call, before: Prepared | None = None) -> Prepared:
+            worked.append(call.id)
+            return Prepared(request, {})
+
+    books.limits.append(Limit("requests", Unit.REQUESTS, 1, rolling(60)))
+    gateway = books.gateway(plan(priced(acts=("one", "two"))), Searching())
+    await gateway.chat(asking(), calling())
+    refused = calling()
+    with pytest.raises(GatewayError) as raised:
+        await gateway.chat(asking(), refused)
+
+    assert raised.value.reason == errors_pb2.ERROR_REASON_RATE_LIMITED
+    assert worked == ["req_1"]
+    assert refused.limits["x-ratelimit-remaining-requests"] == "0"

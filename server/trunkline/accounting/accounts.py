@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from trunkline.access.limits.limiter import Limiter
-from trunkline.access.limits.model import Limit, Refused, Unit
+from trunkline.access.limits.limiter import Limiter, UnavailableError
+from trunkline.access.limits.model import HELD_UNITS, Limit, Refused, Unit
 from trunkline.access.limits.refusal import refusal
 from trunkline.accounting.bill import estimate
 from trunkline.accounting.claims import claims_of, limit_headers
@@ -85,6 +85,20 @@ class Accounts:
                 raise
             tab.recorded = True
         return tab
+
+    async def check(self, call: Call) -> None:
+        """See `Meter.check`."""
+        limits = [limit for limit in self._limits_of(call.owner) if limit.unit not in HELD_UNITS and not limit.scope]
+        if not limits:
+            return
+        try:
+            standings = tuple(await self._limiter.peek(limits))
+        except UnavailableError:
+            return  # to reserve tells what is to be done without counters
+        for standing in standings:
+            if not standing.remaining:
+                call.limits = limit_headers(standings)
+                raise refusal(Refused(standing.limit, 1, 0, standing.reset, standings))
 
     async def close(self) -> None:
         """Wait for the calls whose callers did not, ship what was recorded, and stop."""

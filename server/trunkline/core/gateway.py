@@ -207,6 +207,8 @@ class Gateway:
     async def _prepare(self, request: ChatRequest, call: Call, before: Prepared | None = None) -> Prepared:
         self._running.begin()
         try:
+            if self._running.meter is not None:
+                await self._running.meter.check(call)
             return await self._plugins.prepare(request, call, before)
         finally:
             self._running.end()

@@ -23,6 +23,11 @@ class Tab(Protocol):
 class Meter(Protocol):
     """Counts calls."""
 
+    async def check(self, call: Call) -> None:
+        """Raise `GatewayError` where nothing is left of a limit: asked before work that costs something by itself and
+        that comes before it is known what the call may use."""
+        ...
+
     async def begin(self, call: Call, plan: Plan[Any]) -> Tab:
         """Reserve what `call` may use. Raises `GatewayError` where it may not run, such as RATE_LIMITED or
         QUOTA_EXCEEDED."""

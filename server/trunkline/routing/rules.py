@@ -80,17 +80,20 @@ class Rules:
         self._rules = _in_order(rules)
 
     def __bool__(self) -> bool:
-        if self._made.rules is not self._seen:
-            self._seen = self._made.rules
-            self._rules = _in_order([*self._configured, *self._seen])
-        return bool(self._rules)
+        return bool(self._in_force())
 
     def apply(self, request: ChatRequest, call: Call) -> tuple[ChatRequest, str]:
         """The request as a rule leaves it, and the name of the rule; as it is, and nothing, where none matches."""
-        for rule in self._rules:
+        for rule in self._in_force():
             if _matches(rule.match, request, call):
                 return _changed(rule.action, request, call), rule.name
         return request, ""
+
+    def _in_force(self) -> list[Rule]:
+        if self._made.rules is not self._seen:
+            self._seen = self._made.rules
+            self._rules = _in_order([*self._configured, *self._seen])
+        return self._rules
 
 
 def _in_order(rules: Sequence[Rule]) -> list[Rule]:
