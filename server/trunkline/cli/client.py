@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+from google.protobuf.descriptor import MethodDescriptor
 
 from trunkline.core.fold import unfold
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
@@ -14,7 +16,7 @@ CONNECT_SECONDS: Final = 5.0
 """How long a connection may take to be made."""
 
 LIST_SECONDS: Final = 30.0
-"""How long the list of models may take."""
+"""How long a list, or anything else that no model writes, may take."""
 
 ANSWER_BYTES: Final = 64 * 1024 * 1024
 """The longest message or unary answer that is read."""
@@ -42,6 +44,10 @@ class Client(Protocol):
 
     async def models(self) -> ListModelsResponse:
         """Every model, in one page."""
+        ...
+
+    async def ask(self, rpc: MethodDescriptor, request: Any) -> Any:
+        """The answer to any other unary RPC."""
         ...
 
     async def close(self) -> None:

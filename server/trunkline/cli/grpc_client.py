@@ -6,9 +6,11 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
 
 from trunkline.cli.client import ANSWER_BYTES, CONNECT_SECONDS, LIST_SECONDS, UnreachableError
 from trunkline.cli.terminal import printable
@@ -80,6 +82,16 @@ class GrpcClient:
                 whole.next_page_token = page.next_page_token
                 if not page.next_page_token:
                     return whole
+
+    async def ask(self, rpc: MethodDescriptor, request: Any) -> Any:
+        """The answer to any other unary RPC."""
+        call = self._channel.unary_unary(
+            f"/{rpc.containing_service.full_name}/{rpc.name}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=GetMessageClass(rpc.output_type).FromString,
+        )
+        async with self._failures():
+            return await call(request, metadata=self._metadata, timeout=LIST_SECONDS)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -10,9 +10,12 @@ from typing import Any, Final
 
 import httpx
 from google.protobuf import json_format
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
 
 from trunkline.cli.client import ANSWER_BYTES, CONNECT_SECONDS, LIST_SECONDS, UnreachableError
+from trunkline.cli.form import form_of
 from trunkline.cli.remedy import causes
 from trunkline.config.address import Address
 from trunkline.core.grammar import Grammar
@@ -89,6 +92,16 @@ class HttpClient:
             whole.next_page_token = page.next_page_token
             if not page.next_page_token:
                 return whole
+
+    async def ask(self, rpc: MethodDescriptor, request: Any) -> Any:
+        """The answer to any other unary RPC."""
+        form = form_of(rpc, request)
+        async with self._send(form.method, form.path, form.body, seconds=LIST_SECONDS) as response:
+            body = await self._read(response)
+        try:
+            return json_format.Parse(body, GetMessageClass(rpc.output_type)(), ignore_unknown_fields=True)
+        except json_format.ParseError:
+            raise self._no_gateway(response) from None
 
     async def close(self) -> None:
         """Close the connection."""

@@ -17,6 +17,8 @@ COMMANDS: Final[dict[str, str]] = {
     "models": "list the models that a gateway serves",
     "check-config": "check a configuration file",
     "doctor": "tell which providers answer, and what to do about the others",
+    "keys": "make and change the keys that callers present",
+    "owners": "make and change the users, teams and organizations that own keys",
     "ledger": "check the record of all calls",
     "version": "print the version",
 }

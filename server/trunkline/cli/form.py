@@ -1,0 +1,54 @@
+"""An RPC as an HTTP request, by its `google.api.http` rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+
+from trunkline.web.native.rules import rules_of
+
+_VARIABLE = re.compile(r"\{([\w.]+)(?:=[^}]*)?\}")
+
+
+class Form(NamedTuple):
+    """What to send."""
+
+    method: str
+    path: str
+    body: dict[str, Any] | None
+
+
+def form_of(rpc: MethodDescriptor, request: Message) -> Form:
+    """The request that asks for `rpc`: its path, its query and its body."""
+    rule = next(rule for rule in rules_of([rpc.containing_service]) if rule.rpc.name == rpc.name)
+    fields: dict[str, Any] = json_format.MessageToDict(request, preserving_proto_field_name=True)
+    path = _VARIABLE.sub(lambda found: quote(str(_take(fields, found[1].split("."))), safe=""), rule.template.text)
+    body: dict[str, Any] | None = None
+    if rule.body is True:
+        body, fields = fields, {}
+    elif isinstance(rule.body, FieldDescriptor):
+        body = fields.pop(rule.body.name, {})
+    query = urlencode(list(_flat(fields)))
+    return Form(rule.method, f"{path}?{query}" if query else path, body)
+
+
+def _take(fields: dict[str, Any], path: list[str]) -> Any:
+    """Take a field out, so that it is not said twice."""
+    for step in path[:-1]:
+        fields = fields.get(step, {})
+    return fields.pop(path[-1], "")
+
+
+def _flat(fields: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            for one in value if isinstance(value, list) else [value]:
+                yield f"{before}{name}", str(one)
