@@ -66,10 +66,10 @@ TABLE: Final[dict[ErrorReason.ValueType, Row]] = {
         code_pb2.PERMISSION_DENIED, 403, (_INVALID, "permission_denied"), ("permission_error", 403)
     ),
     errors_pb2.ERROR_REASON_NOT_FOUND: _row(
-        code_pb2.NOT_FOUND, 404, (_INVALID, "model_not_found"), ("not_found_error", 404)
+        code_pb2.NOT_FOUND, 404, (_INVALID, "model_not_found"), ("not_found_error", 404), fall_back=True
     ),
     errors_pb2.ERROR_REASON_REQUEST_TOO_LARGE: _row(
-        code_pb2.INVALID_ARGUMENT, 413, (_INVALID, "request_too_large"), ("request_too_large", 413)
+        code_pb2.INVALID_ARGUMENT, 413, (_INVALID, "request_too_large"), ("request_too_large", 413), fall_back=True
     ),
     errors_pb2.ERROR_REASON_RATE_LIMITED: _row(
         code_pb2.RESOURCE_EXHAUSTED,
