@@ -16,6 +16,7 @@ from trunkline.dialects.wire import Json, Object, dumps, loads
 from trunkline.errors import GatewayError, provider_failed, unsupported
 from trunkline.providers.batches import Most
 from trunkline.providers.media_type import SORTS
+from trunkline.providers.secrecy import conceal, concealed
 from trunkline.providers.transport import Reply, Transport
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
@@ -262,7 +263,7 @@ class HttpProvider(ABC):
         try:
             body = await _read(reply.chunks(), _MOST_BODY) or b""
             if reply.status != 200:
-                raise self.decode_error(reply.status, reply.headers, body[:_MOST_ERROR])
+                raise self.decode_error(reply.status, reply.headers, concealed(body[:_MOST_ERROR], headers))
             return loads(body)
         except GatewayError as error:
             raise self._own(error) from error.__cause__
@@ -333,7 +334,10 @@ class HttpProvider(ABC):
             text = b""
         finally:
             await reply.close()
-        raise self._own(self.decode_error(reply.status, reply.headers, text), attempt)
+        # Before it is read, as that may cut it, and after it, as a key may be written in escapes.
+        refused = self.decode_error(reply.status, reply.headers, concealed(text, headers))
+        conceal(refused, headers)
+        raise self._own(refused, attempt)
 
     async def _body(self, reply: Reply) -> bytes:
         return await self._whole(reply.chunks())
@@ -352,12 +356,14 @@ class HttpProvider(ABC):
         if not isinstance(value, dict):
             raise provider_failed("The provider's answer is not a JSON object.")
         if value.get("error") and not value.get("choices"):
-            raise self.decode_error(200, {}, body)
+            raise self.decode_error(200, {}, concealed(body, self._headers))
         return value
 
     def _own(self, error: GatewayError, attempt: Attempt | None = None) -> GatewayError:
-        """The error with the provider's name. What the gateway could not read is the provider's fault by now."""
+        """The error with the provider's name, and without its keys. What the gateway could not read is the provider's
+        fault by now."""
         error.provider = self._name
+        conceal(error, self._headers)
         if (
             attempt is not None
             and attempt.status is not None
