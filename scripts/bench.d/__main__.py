@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
+import routing
 import translation
 import uvloop
 from load import LoadError
@@ -25,6 +26,8 @@ from report import Memory, figures, memory, text, warnings
 
 TRANSLATION = "translation"
 """What is measured without any server: what it costs to translate."""
+ROUTING = "routing"
+"""What is measured without any server: what the decision costs where a call goes."""
 
 
 def main() -> int:
@@ -32,9 +35,11 @@ def main() -> int:
     args = _arguments()
     chosen = [case for case in cases() if case.name in args.only]
     translated = translation.translations() if TRANSLATION in args.only else []
+    decided = routing.decisions() if ROUTING in args.only else []
     remembered = None
     try:
         translation.measure(translated, args.rounds, args.seconds)
+        routing.measure(decided, args.rounds, args.seconds)
         if chosen:
             remembered = uvloop.run(bench(chosen, args.rounds, args.seconds, args.calls))
     except (LoadError, ProcessError, TimeoutError) as error:
@@ -45,7 +50,9 @@ def main() -> int:
         return 130
     found, warned = figures(chosen), warnings(chosen)
     if translated:
-        print(translation.text(translated) + "\n" * bool(chosen))
+        print(translation.text(translated) + "\n" * bool(chosen or decided))
+    if decided:
+        print(routing.text(decided) + "\n" * bool(chosen))
     if chosen:
         print(text(found, remembered, warned))
     if args.json is not None:
@@ -57,6 +64,7 @@ def main() -> int:
             "memory": None if remembered is None else asdict(remembered),
             "warnings": warned,
             "translations": translation.plain(translated),
+            "decisions": routing.plain(decided),
             "costs": {
                 case.name: [{name: asdict(cost) for name, cost in one.items()} for one in case.rounds]
                 for case in chosen
@@ -110,7 +118,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench", description="Measures the gateway beside the least that could do it."
     )
-    names = [TRANSLATION, *(case.name for case in cases())]
+    names = [TRANSLATION, ROUTING, *(case.name for case in cases())]
     parser.add_argument(
         "--quick", action="store_true", help="about a minute: 3 rounds of 0.5 s, 20000 calls for memory"
     )
