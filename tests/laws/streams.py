@@ -42,10 +42,15 @@ def encode(events: Iterable[ChatEvent], *, include_usage: bool = True) -> list[b
 
 
 def same(response: ChatResponse) -> ChatResponse:
-    """`response` with the keys of every `extras` in order, as their order has no meaning."""
+    """`response` with the keys of every `extras` in order, as that has no meaning, and with the whole text as the
+    place of a source that all of it rests on, as OpenAI's language tells it."""
     out = ChatResponse()
     out.CopyFrom(response)
     _sort(out)
+    for part in [part for choice in out.choices for part in choice.message.parts]:
+        for citation in part.citations:
+            if citation.uri and not citation.HasField("end_index"):
+                citation.start_index, citation.end_index = 0, len(part.text)
     return out
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from trunkline.dialects.custom import CUSTOM
 from trunkline.dialects.event import text_delta
 from trunkline.dialects.openai.calls import take_arguments
-from trunkline.dialects.openai.citations import ANNOTATIONS, decode_annotations
+from trunkline.dialects.openai.citations import ANNOTATIONS, decode_annotations, decode_sources
 from trunkline.dialects.openai.content import DIALECT, decode_opaque, decode_reference, take_thinking
 from trunkline.dialects.openai.extra_content import take_blocks, take_foreign
 from trunkline.dialects.openai.finish import decode_finish
@@ -47,9 +47,10 @@ class _Call:
 
 
 class Choice:
-    """Reads the deltas of one choice into events."""
+    """Reads the deltas of one choice into events. `answer` is what is told of the answer so far beside its choices."""
 
-    def __init__(self, index: int, response_id: str) -> None:
+    def __init__(self, index: int, response_id: str, answer: Mapping[str, Json]) -> None:
+        self._answer = answer
         self.finish: str | None = None
         self.native: str | None = None
         self.met = ""
@@ -243,6 +244,8 @@ class Choice:
                 if citations:
                     end.part.citations.extend(citations)
                     self._annotations = []
+            if self._kind == "text" and self._texts == 1 and not end.part.citations:
+                end.part.citations.extend(decode_sources(self._answer))
         events.append(ChatEvent(part_end=end))
         self._open, self._kind = None, ""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from trunkline.dialects.openai.content import DIALECT, decode_reference
 from trunkline.dialects.wire import Json, Object, loads, restore
-from trunkline.v1.content_pb2 import Citation, Part
+from trunkline.v1.content_pb2 import Citation, Message, Part
 
 ANNOTATIONS: Final = "annotations"
 _URL: Final = "url_citation"
@@ -23,6 +23,32 @@ def decode_annotations(wires: Json) -> list[Citation]:
             return []
         citations.append(_decode(Object({"type": _URL, _URL: dict(inner)}, lenient=True)))
     return citations
+
+
+def decode_sources(answer: Mapping[str, Json]) -> list[Citation]:
+    """What an answer rests on as a whole, told beside its choices: `search_results`, as Perplexity tells it, or mere
+    addresses in `citations`, as xAI does, too. They stay where they are."""
+    results = answer.get("search_results")
+    if type(results) is list and results and all(type(one) is dict and type(one.get("url")) is str for one in results):
+        return [
+            Citation(uri=one["url"], title=_text(one, "title"), cited_text=_text(one, "snippet")) for one in results
+        ]
+    addresses = answer.get("citations")
+    if type(addresses) is list and all(type(one) is str for one in addresses):
+        return [Citation(uri=one) for one in addresses]
+    return []
+
+
+def _text(wire: dict[str, Json], key: str) -> str:
+    value = wire.get(key)
+    return value if type(value) is str else ""
+
+
+def cite(message: Message, sources: Sequence[Citation]) -> None:
+    """Give `sources` to the one text of a message that tells of none of its own."""
+    texts = [part for part in message.parts if part.WhichOneof("kind") == "text"]
+    if len(texts) == 1 and not texts[0].citations:
+        texts[0].citations.extend(sources)
 
 
 def _is_known(inner: dict[str, Json]) -> bool:

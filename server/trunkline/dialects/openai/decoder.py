@@ -123,7 +123,7 @@ class StreamDecoder:
         if choice is None:
             if index >= _MOST_CHOICES:
                 raise provider_failed(f"The provider's stream holds a choice of index {index}.")
-            choice = self._choices[index] = Choice(index, self._id)
+            choice = self._choices[index] = Choice(index, self._id, self._extras)
         delta = item.get("delta")
         if type(delta) is dict and len(delta) == 1 and item.keys() <= _PLAIN and item.get("finish_reason") is None:
             content = delta.get("content")

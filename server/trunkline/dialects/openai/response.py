@@ -5,7 +5,13 @@ from __future__ import annotations
 import hashlib
 
 from trunkline.dialects.openai.calls import encode_answered_call, encode_function
-from trunkline.dialects.openai.citations import encode_annotations, put_annotations, take_annotations
+from trunkline.dialects.openai.citations import (
+    cite,
+    decode_sources,
+    encode_annotations,
+    put_annotations,
+    take_annotations,
+)
 from trunkline.dialects.openai.content import DIALECT, encode_opaque, encode_references
 from trunkline.dialects.openai.errors import decode_error
 from trunkline.dialects.openai.extra_content import put_block, put_foreign
@@ -33,6 +39,10 @@ def decode_response(wire: Object) -> ChatResponse:
     usage = wire.take_object("usage")
     if usage is not None:
         response.usage.CopyFrom(decode_usage(usage))
+    sources = decode_sources(wire.fields)
+    if sources:
+        for choice in response.choices:
+            cite(choice.message, sources)
     wire.keep(response.extras, DIALECT)
     return response
 
