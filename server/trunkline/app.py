@@ -34,8 +34,12 @@ from trunkline.store.rules import RuleStore
 from trunkline.store.seal import Seal
 from trunkline.store.stores import Stores
 from trunkline.usage.usage import Usage
+from trunkline.web.accounts import AccountSurface
 from trunkline.web.admin import AdminServer
+from trunkline.web.mounts import mounts_of
 from trunkline.web.server import MetricsServer, WebServer, metrics_socket
+from trunkline.web.spending import Spending
+from trunkline.web.user import UserSurface
 from trunkline.workers.membership import Membership
 from trunkline.workers.metrics import AllMetrics
 
@@ -96,17 +100,23 @@ class App:
         self._metrics = None if own is None else MetricsServer(own, render, shared=shared)
         desks = {service.full_name: desk for service, desk in zip(ADMIN, (keys, rules), strict=True)}
         apart = access.admin_address is not None or access.admin_grpc_address is not None
+        usage = Usage(database)
+        mounts, timeout = mounts_of(config.http.mounts), config.http.body_timeout
+        spending = Spending(usage, accounts.peek)
+        account = AccountSurface(self._entry, mounts, keys, spending, body_timeout=timeout)
+        user = UserSurface(self._entry, mounts, keys, accounts.peek, body_timeout=timeout)
         self._admin_web: AdminServer | None = None
         if access.admin_address is not None:
             http = config.http.model_copy(update={"address": access.admin_address})
             told = render if own is None else None
-            self._admin_web = AdminServer(self._entry, http, ADMIN, desks, metrics=told, shared=shared)
+            self._admin_web = AdminServer(
+                self._entry, http, ADMIN, desks, routes=account.admin_routes(), metrics=told, shared=shared
+            )
         self._admin_rpc: RpcServer | None = None
         if access.admin_grpc_address is not None:
             grpc = config.grpc.model_copy(update={"address": access.admin_grpc_address})
             self._admin_rpc = RpcServer(self._entry, grpc, desks=desks, gateway=False, shared=shared)
         self._told: web.AppRunner | None = None
-        usage = Usage(database)
         served = {USAGE.full_name: usage, **({} if apart else desks)}
         self._web = WebServer(
             self._entry,
@@ -117,6 +127,7 @@ class App:
             shutdown_grace=config.shutdown_grace,
             desks=served,
             usage=usage,
+            routes=[*account.routes(), *user.routes(), *([] if apart else account.admin_routes())],
             shared=shared,
         )
         self._rpc = RpcServer(self._entry, config.grpc, desks=served, shared=shared)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from trunkline.access.limits.limiter import Limiter, UnavailableError
-from trunkline.access.limits.model import HELD_UNITS, Limit, Refused, Unit
+from trunkline.access.limits.model import HELD_UNITS, Limit, Refused, Standing, Unit
 from trunkline.access.limits.refusal import refusal
 from trunkline.accounting.bill import estimate
 from trunkline.accounting.claims import claims_of, limit_headers
 from trunkline.accounting.entries import closed, opened
 from trunkline.call import Call, Caller
 from trunkline.core.plan import Plan
-from trunkline.errors import GatewayError
+from trunkline.errors import GatewayError, unavailable
 from trunkline.ledger.ledger import Ledger
 from trunkline.v1 import errors_pb2
 from trunkline.v1.ledger_pb2 import LedgerEntry
@@ -52,6 +52,13 @@ class Accounts:
         self._tasks: set[asyncio.Task[None]] = set()
         self._beating: asyncio.Task[None] | None = None
         self._ids = 0
+
+    async def peek(self, limits: Sequence[Limit]) -> Sequence[Standing]:
+        """How limits stand. Raises `GatewayError` (UNAVAILABLE) where that cannot be told."""
+        try:
+            return await self._limiter.peek(limits) if limits else ()
+        except UnavailableError:
+            raise unavailable("The gateway cannot tell now how limits stand. Try again later.") from None
 
     async def begin(self, call: Call, plan: Plan[Any]) -> Tab:
         """See `Meter.begin`."""

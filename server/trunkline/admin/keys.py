@@ -16,9 +16,9 @@ from trunkline.access.fields import Managed, assign, check, check_expiry, standa
 from trunkline.access.secret import PREFIX, make_secret, malformed, shown
 from trunkline.access.tokens import Tokens
 from trunkline.admin.caller import check_admin
-from trunkline.call import Call
+from trunkline.call import Call, Caller
 from trunkline.config.access import AccessConfig
-from trunkline.errors import GatewayError, invalid_request
+from trunkline.errors import GatewayError, invalid_request, not_found
 from trunkline.store.database import Database
 from trunkline.store.keys import KeyStore
 from trunkline.store.owners import AnyOwner, OwnerStore
@@ -61,6 +61,8 @@ from trunkline.v1.keys_pb2 import (
 
 _PAGE: Final = 100
 _LONGEST_PAGE: Final = 1000
+_MOST_OWN: Final = 100
+"""The keys that users may make themselves, those that admins made among them."""
 _LONGEST_GRACE: Final = timedelta(days=30)
 _SECRET: Final = (16, 512)
 """The lengths of secrets that come from elsewhere."""
@@ -101,6 +103,9 @@ class KeyDesk:
     async def create_key(self, request: CreateKeyRequest, call: Call) -> CreateKeyResponse:
         """Makes a key."""
         check_admin(call)
+        return await self._make(request)
+
+    async def _make(self, request: CreateKeyRequest) -> CreateKeyResponse:
         key = _new(request.key, "key")
         secret = request.secret or make_secret()
         if request.secret:
@@ -180,6 +185,43 @@ class KeyDesk:
         await self._records.delete(_id(request.id))
         await self.directory.refresh()
         return Empty()
+
+    async def own_key(self, caller: Caller) -> Key | None:
+        """The key that `caller` presents; None where it is not one of the database."""
+        try:
+            return await self._records.get(caller.key_id) if caller.key_id else None
+        except GatewayError as error:
+            if error.reason == errors_pb2.ERROR_REASON_NOT_FOUND:
+                return None
+            raise
+
+    async def keys_of_user(self, call: Call) -> list[Key]:
+        """The keys of the user who calls. Raises `GatewayError` (PERMISSION_DENIED) unless he is one."""
+        return await self._records.page({"user_id": _user(call)}, "", _LONGEST_PAGE)
+
+    async def create_own(self, name: str, call: Call) -> CreateKeyResponse:
+        """Makes a key for the user who calls by a token, which may do no more than the token.
+
+        Raises `GatewayError`: PERMISSION_DENIED unless he is a user, and by a key: that makes no other.
+        """
+        user, caller = _user(call), call.owner
+        if caller.key_id:
+            raise GatewayError(
+                errors_pb2.ERROR_REASON_PERMISSION_DENIED, "A key makes no other key: call with a token of the user."
+            )
+        if len(await self._records.page({"user_id": user}, "", _MOST_OWN)) == _MOST_OWN:
+            raise invalid_request(f"There are {_MOST_OWN} keys: delete one first.", "name")
+        mine = Key(name=name, user_id=user, plan=caller.plan, models=caller.models, providers=caller.providers)
+        return await self._make(CreateKeyRequest(key=mine))
+
+    async def delete_own(self, name: str, call: Call) -> None:
+        """Deletes a key of the user who calls. Raises `GatewayError`: PERMISSION_DENIED, NOT_FOUND."""
+        user = _user(call)
+        key = await self._records.get(_id(name))
+        if key.user_id != user:
+            raise not_found(f"There is no key `{name[:128]}`.", "id")
+        await self._records.delete(key.id)
+        await self.directory.refresh()
 
     async def create_organization(self, request: CreateOrganizationRequest, call: Call) -> Organization:
         """Makes an organization."""
@@ -339,6 +381,16 @@ class _Owners(Generic[AnyOwner]):
         await self._records.delete(_id(name))
         await self._directory.refresh()
         return Empty()
+
+
+def _user(call: Call) -> str:
+    """The user of the database who calls."""
+    user = call.owner.user_id
+    if not user or ":" in user:  # one whom only tokens tell of has the name of their issuer
+        raise GatewayError(
+            errors_pb2.ERROR_REASON_PERMISSION_DENIED, "This takes a user whom an admin has made, with his `subject`."
+        )
+    return user
 
 
 def _not_own(name: str, call: Call) -> None:

@@ -53,7 +53,7 @@ class WebServer:
     """Serves the calls of `entry` over HTTP. Started and stopped once, on one event loop.
 
     With `shared`, other processes listen on the same address. `desks` answer the services that the gateway does not,
-    and `usage` tells OpenRouter's clients what they used.
+    `usage` tells OpenRouter's clients what they used, and `routes` are served besides.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class WebServer:
         shutdown_grace: float,
         desks: Mapping[str, object] = {},
         usage: Usage | None = None,
+        routes: Sequence[web.RouteDef] = (),
         shared: bool = False,
     ) -> None:
         self._config = config
@@ -81,6 +82,7 @@ class WebServer:
         app.add_routes(ConversationsSurface(entry, stores, mounts, **timing).routes())
         for surface in _SURFACES:
             app.add_routes(surface(entry, mounts, **timing).routes())
+        app.add_routes(routes)
         if usage is not None:
             app.add_routes(ActivitySurface(entry, mounts, usage).routes())
         app.add_routes(GeminiSurface(entry, **timing).routes())
