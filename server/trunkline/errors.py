@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -121,8 +122,8 @@ class GatewayError(Exception):
     """A call failed, for a reason that every surface can tell.
 
     `param` names the field at fault as the caller wrote it, such as `messages[2].content[0].image_url`. `retry_after`
-    is how long to wait, where that is known. `provider` and `provider_status` tell whose answer it was. `model` is the
-    name that was asked for, where the error is about it.
+    is how long to wait, where that is known. `provider` and `provider_status` tell whose answer it was. `excluded_by`
+    are the reasons that left nobody who may answer, where that is the error.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class GatewayError(Exception):
         self.retry_after = retry_after
         self.provider = provider
         self.provider_status = provider_status
+        self.excluded_by: Sequence[str] = ()
 
     @property
     def row(self) -> Row:

@@ -164,36 +164,39 @@ async def test_an_answer(house: Running, name: str) -> None:
 
 
 @MOUNTED
-@pytest.mark.parametrize("usage", [True, False])
-async def test_a_stream(house: Running, name: str, usage: bool) -> None:
+async def test_a_stream(house: Running, name: str) -> None:
     """Chunks are OpenAI's; who answered is in each, the rest in the last one, which is there where usage is told."""
-    async with sdk(house, name) as client:
-        stream = await client.chat.completions.create(
-            model="house-model", messages=MESSAGES, stream=True, stream_options={"include_usage": usage}
-        )
-        chunks = [chunk async for chunk in stream]
-    last = chunks[-1]
-    told = usage or name == "openrouter"
+    for usage in (True, False):
+        async with sdk(house, name) as client:
+            stream = await client.chat.completions.create(
+                model="house-model", messages=MESSAGES, stream=True, stream_options={"include_usage": usage}
+            )
+            chunks = [chunk async for chunk in stream]
+        last = chunks[-1]
+        told = usage or name == "openrouter"
 
-    assert "".join(one.choices[0].delta.content or "" for one in chunks if one.choices) == "Hello there"
-    assert len({(one.id, one.model) for one in chunks}) == 1
-    assert all((one.model_extra or {})["provider"] == "fake" for one in chunks)
-    assert (last.usage is not None) is told
-    assert (own_fields(last) == OWN_FIELDS[name]) if told else bool(last.choices)
-    assert last.model == ("house-model" if name == "routing_run" else "echo")
+        assert "".join(one.choices[0].delta.content or "" for one in chunks if one.choices) == "Hello there"
+        assert len({(one.id, one.model) for one in chunks}) == 1
+        assert all((one.model_extra or {})["provider"] == "fake" for one in chunks)
+        assert (last.usage is not None) is told
+        assert (own_fields(last) == OWN_FIELDS[name]) if told else bool(last.choices)
+        assert last.model == ("house-model" if name == "routing_run" else "echo")
 
 
 @MOUNTED
 @pytest.mark.parametrize("what", FAULTS)
-@pytest.mark.parametrize("stream", [False, True])
-async def test_each_class_of_error(house: Running, name: str, what: str, stream: bool) -> None:
+async def test_each_class_of_error(house: Running, name: str, what: str) -> None:
     """Status, code and shape are the router's, the same whether a stream was asked for."""
     asked, told = FAULTS[what]
-    status, code = told[name]
     async with sdk(house, name) as client:
-        with pytest.raises(openai.APIStatusError) as raised:
-            await client.chat.completions.create(messages=MESSAGES, stream=stream, **asked)
-    error = raised.value
+        for stream in (False, True):
+            with pytest.raises(openai.APIStatusError) as raised:
+                await client.chat.completions.create(messages=MESSAGES, stream=stream, **asked)
+            assert_told(raised.value, name, *told[name])
+
+
+def assert_told(error: openai.APIStatusError, name: str, status: int, code: Any) -> None:
+    """The error is told as the router of that name tells it."""
     found = error.response.headers.get("x-error-code") if name == "routing_run" else error.code
 
     assert (error.status_code, found) == (status, code if code is None else str(code))
@@ -307,14 +310,6 @@ async def test_the_route_is_told_who_asks(house: Running) -> None:
     assert failed["openrouter_metadata"]["attempts"][0]["status"] == 500
 
 
-async def test_a_key_of_another_dialect(house: Running) -> None:
-    """`/v1` can be any router's own, too."""
-    async with httpx.AsyncClient(base_url=house.url, headers={"authorization": f"Bearer {KEY}"}) as http:
-        silent = await http.post("/v1/chat/completions", json={"model": "nothing", "messages": MESSAGES})
-
-    assert silent.status_code == 404
-
-
 async def test_what_extra_body_asks_of_the_route(house: Running) -> None:
     """Models to fall back on, providers to ask, and what a caller notes; none of it reaches the provider."""
     async with sdk(house, "openai") as client:
@@ -337,6 +332,19 @@ async def test_what_extra_body_asks_of_the_route(house: Running) -> None:
 
     assert answer.choices[0].message.content == "Hello there"
     assert sent.keys() == {"model", "messages", "user", "metadata"}
+
+
+async def test_a_response_of_the_background_that_fails(house: Running) -> None:
+    """It is told as the path tells it by which it was asked for, though another call writes it."""
+    asked = {"model": "fake/fault/error-500", "input": "Hello there", "background": True, "stream": True}
+    headers = {"authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=house.url, headers=headers, timeout=30) as http:
+        told = (await http.post("/api/v1/responses", json=asked)).text
+    response = json.loads(told.rstrip().rpartition("data: ")[2])["response"]
+
+    assert response["status"] == "failed"
+    assert response["error"]["code"] == "server_error"
+    assert response["error_type"] == "provider_unavailable"
 
 
 async def test_a_mount_in_the_place_of_the_usual(start: Start) -> None:

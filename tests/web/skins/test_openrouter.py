@@ -135,6 +135,27 @@ def test_an_error_tells_whose_it_is_and_what_was_tried_before() -> None:
     assert (error["error_type"], error["http_status"]) == ("rate_limit_exceeded", 429)
 
 
+def test_an_error_tells_what_left_everybody_out() -> None:
+    """In OpenRouter's words, each once."""
+    error = failure("NOT_FOUND", **NOBODY)
+    error.excluded_by = (
+        "ignored_providers",
+        "allowed_providers",
+        "zero_data_retention",
+        "a context of 9 tokens",
+        "tools",
+    )
+    refusal = SKIN.refusal(error, call_of())
+    assert refusal is not None
+
+    assert json.loads(refusal.body)["error"]["availability"]["excluded_by"] == [
+        "allowed_providers",
+        "context_length",
+        "data_policy:zdr",
+        "require_parameters",
+    ]
+
+
 def test_a_model_asked_for_by_its_address_is_missing() -> None:
     """`GET /models/x` of an unknown name is 404: the request is not at fault."""
     assert refused("openai", "NOT_FOUND", UNKNOWN, operation="get_model")[0] == 404

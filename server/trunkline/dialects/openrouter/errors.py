@@ -68,6 +68,20 @@ _RESPONSES_CODES: Final = {
 }
 """The codes that clients of Responses are told; what else there is, is a `server_error`."""
 
+_EXCLUDED_BY: Final = {
+    "allowed_providers": "allowed_providers",
+    "ignored_providers": "allowed_providers",
+    "data_collection": "data_policy:training",
+    "zero_data_retention": "data_policy:zdr",
+    "max_price": "max_price",
+    "not free": "max_price",
+    "quantizations": "quantization",
+}
+"""What left a target out -> OpenRouter's word; all else is a parameter that the target does not take."""
+
+_TOO_LONG: Final = ("a context of ", "an answer of ")
+"""How the reasons of targets begin that cannot read, or write, as much as is asked."""
+
 _UNTOLD: Final = frozenset({401, 402, 429, 500})
 """The statuses that no route is told beside: who may not call, or called too often, did not come so far."""
 
@@ -144,8 +158,15 @@ def _availability(error: GatewayError, call: Call) -> dict[str, Json] | None:
     affected = sorted({display_name(one.provider) for one in call.attempts})
     if affected:
         wire["affected_providers"] = affected
+    excluded_by = sorted({_excluded_by(reason) for reason in error.excluded_by})
+    if excluded_by:
+        wire["excluded_by"] = excluded_by
     wire["docs_url"] = _DOCS
     return wire
+
+
+def _excluded_by(reason: str) -> str:
+    return "context_length" if reason.startswith(_TOO_LONG) else _EXCLUDED_BY.get(reason, "require_parameters")
 
 
 def _availability_code(error: GatewayError, call: Call) -> tuple[str, bool]:
