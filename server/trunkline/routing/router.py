@@ -223,7 +223,9 @@ class _Planning:
         for exclusion in self._exclusions:
             counts[exclusion.reason] = counts.get(exclusion.reason, 0) + 1
         reasons = ", ".join(f"{reason} ({count})" for reason, count in counts.items())
-        return not_found(f"No target is left that may answer. What left them out: {reasons}.", "routing")
+        error = not_found(f"No target is left that may answer. What left them out: {reasons}.", "routing")
+        error.excluded_by = tuple(counts)
+        return error
 
 
 def _as_meant(request: ChatRequest, meaning: Meaning) -> ChatRequest:
