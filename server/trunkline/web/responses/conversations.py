@@ -52,39 +52,39 @@ class ConversationsSurface:
     async def _create(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         body = await read_body(http, timeout=self._body_timeout)
         wire = Object(object_of(body) if body else {})
-        made = await self._store.create(call.caller, _metadata(wire), _items(wire))
+        made = await self._store.create(call.owner.account, _metadata(wire), _items(wire))
         return self._told(made, call)
 
     async def _get(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        return self._told(await self._store.get(http.match_info["id"], call.caller), call)
+        return self._told(await self._store.get(http.match_info["id"], call.owner.account), call)
 
     async def _change(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         wire = Object(await read_object(http, timeout=self._body_timeout))
-        return self._told(await self._store.change(http.match_info["id"], call.caller, _metadata(wire)), call)
+        return self._told(await self._store.change(http.match_info["id"], call.owner.account, _metadata(wire)), call)
 
     async def _delete(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         name = http.match_info["id"]
-        await self._store.delete(name, call.caller)
+        await self._store.delete(name, call.owner.account)
         return self._json({"id": name, "object": "conversation.deleted", "deleted": True}, call)
 
     async def _items(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        return self._json(page(await self._store.items(http.match_info["id"], call.caller), http.query), call)
+        return self._json(page(await self._store.items(http.match_info["id"], call.owner.account), http.query), call)
 
     async def _add(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         items = _items(Object(await read_object(http, timeout=self._body_timeout)))
         if not items:
             raise invalid_request("`items` must hold at least one item.", "items")
-        await self._store.append(http.match_info["id"], call.caller, items)
+        await self._store.append(http.match_info["id"], call.owner.account, items)
         return self._json(page(items, {"order": "asc", "limit": str(_MOST_ITEMS)}), call)
 
     async def _item(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        found = await self._store.item(http.match_info["id"], call.caller, http.match_info["item"])
+        found = await self._store.item(http.match_info["id"], call.owner.account, http.match_info["item"])
         return self._json(found, call)
 
     async def _remove(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         name = http.match_info["id"]
-        await self._store.delete_item(name, call.caller, http.match_info["item"])
-        return self._told(await self._store.get(name, call.caller), call)
+        await self._store.delete_item(name, call.owner.account, http.match_info["item"])
+        return self._told(await self._store.get(name, call.owner.account), call)
 
     def _told(self, found: Conversation, call: Call) -> web.Response:
         body = {

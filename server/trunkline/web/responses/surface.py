@@ -83,7 +83,7 @@ class ResponsesSurface:
         await self._background.close(grace)
 
     async def _create(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores, call)
+        turn = await begin(await read_object(http, timeout=self._body_timeout), call.owner.account, self._stores, call)
         if turn.background:
             return await self._begin(http, call, turn)
         if turn.streamed:
@@ -124,12 +124,12 @@ class ResponsesSurface:
     async def _get(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         name = http.match_info["id"]
         if http.query.get("stream", "").lower() == "true":
-            run = self._background.running(name, call.caller)
+            run = self._background.running(name, call.owner.account)
             if run is None:
-                await self._stores.responses.get(name, call.caller)
+                await self._stores.responses.get(name, call.owner.account)
                 raise invalid_request("The response cannot be streamed any more; get it without `stream`.", "stream")
             return await self._listen(http, call, run, _number(http.query.get("starting_after", "-1")))
-        return self._told(await self._stores.responses.get(name, call.caller), call)
+        return self._told(await self._stores.responses.get(name, call.owner.account), call)
 
     def _told(self, stored: Stored, call: Call) -> web.Response:
         body = stored.body
@@ -140,8 +140,8 @@ class ResponsesSurface:
 
     async def _delete(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         name = http.match_info["id"]
-        await self._stores.responses.delete(name, call.caller)
-        run = self._background.running(name, call.caller)
+        await self._stores.responses.delete(name, call.owner.account)
+        run = self._background.running(name, call.owner.account)
         if run is not None:
             await self._background.cancel(run)
             self._background.forget(run)
@@ -149,29 +149,29 @@ class ResponsesSurface:
 
     async def _cancel(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         name = http.match_info["id"]
-        stored = await self._stores.responses.get(name, call.caller)
+        stored = await self._stores.responses.get(name, call.owner.account)
         if not stored.body.get("background"):
             raise invalid_request("Only a response with `background` set to true can be cancelled.", "response_id")
-        run = self._background.running(name, call.caller)
+        run = self._background.running(name, call.owner.account)
         if run is not None:
             await self._background.cancel(run)
         elif stored.status in RUNNING:
             # Another process writes it, which looks again and again whether it still should.
             await self._stores.responses.change(replace(stored, body={**stored.body, "status": "cancelled"}))
-        return self._told(await self._stores.responses.get(name, call.caller), call)
+        return self._told(await self._stores.responses.get(name, call.owner.account), call)
 
     async def _items(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        stored = await self._stores.responses.get(http.match_info["id"], call.caller)
+        stored = await self._stores.responses.get(http.match_info["id"], call.owner.account)
         return self._json(page(stored.input, http.query), call)
 
     async def _count(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores, call)
+        turn = await begin(await read_object(http, timeout=self._body_timeout), call.owner.account, self._stores, call)
         counted = await gateway.count_tokens(turn.request, call)
         guessed = {"x-trunkline-estimated": "input_tokens"} if counted.estimated else {}
         return self._json({"object": "response.input_tokens", "input_tokens": counted.input_tokens}, call, guessed)
 
     async def _compact(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        turn = await begin(await read_object(http, timeout=self._body_timeout), call.caller, self._stores, call)
+        turn = await begin(await read_object(http, timeout=self._body_timeout), call.owner.account, self._stores, call)
         response = adopt(await gateway.compact(turn.request, call), turn)
         return self._json(responses.encode_compaction(response), call)
 
