@@ -135,11 +135,13 @@ class KeyStore:
             await connection.execute(API_KEYS.insert().values(version=version, body=body, **row, **owners))
         return True
 
+    @unbroken
     async def get(self, name: str) -> Key:
         """A key. Raises `GatewayError` (NOT_FOUND)."""
         async with self._database.reading() as connection:
             return await _read(connection, name)
 
+    @unbroken
     async def page(self, filters: Mapping[str, str], after: str, size: int) -> list[Key]:
         """At most `size` keys in the order of their ids, beginning after the id `after`; `filters` are columns and what
         they must be."""

@@ -42,11 +42,13 @@ class OwnerStore(Generic[AnyOwner]):
         async with self._state.changing() as (connection, version):
             await self._write(connection, self._table.insert().values(id=owner.id, **self._row(owner, version)))
 
+    @unbroken
     async def get(self, name: str) -> AnyOwner:
         """One of them. Raises `GatewayError` (NOT_FOUND)."""
         async with self._database.reading() as connection:
             return await self._read(connection, name)
 
+    @unbroken
     async def page(self, filters: Mapping[str, str], after: str, size: int) -> list[AnyOwner]:
         """At most `size` of them in the order of their ids, beginning after the id `after`; `filters` are columns and
         what they must be."""

@@ -26,6 +26,7 @@ class RuleStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @unbroken
     async def mark(self) -> Mark:
         """What tells whether rules were changed."""
         columns = (func.count(), func.coalesce(func.max(ROUTING_RULES.c.changed_at), 0))
@@ -33,6 +34,7 @@ class RuleStore:
             rows, changed = (await connection.execute(select(*columns).select_from(ROUTING_RULES))).one()
         return rows, changed
 
+    @unbroken
     async def all(self) -> list[RoutingRule]:
         """Every rule, those of the highest priority first."""
         table = ROUTING_RULES
@@ -40,6 +42,7 @@ class RuleStore:
         async with self._database.reading() as connection:
             return [RoutingRule.FromString(body) for body in (await connection.execute(order)).scalars()]
 
+    @unbroken
     async def get(self, name: str) -> RoutingRule:
         """One rule. Raises `GatewayError` (NOT_FOUND)."""
         table = ROUTING_RULES
