@@ -6,12 +6,14 @@ import math
 from typing import Any
 
 import pytest
+from fakes.scripted_provider import ScriptedProvider
 from routing.fleet import attempted, known, offer_of
 
+from trunkline.catalog.catalog import Catalog
 from trunkline.errors import GatewayError
-from trunkline.routing.health import Board
+from trunkline.routing.health import Board, Breaker, Health
 from trunkline.routing.offer import Offer
-from trunkline.routing.preferences import check_routing, excluded, in_asked_order, slow
+from trunkline.routing.preferences import check_routing, checks_of, excluded, in_asked_order, slow
 from trunkline.routing.strategies import SORTS, Ranked
 from trunkline.v1.chat_pb2 import Routing
 
@@ -42,11 +44,9 @@ def test_every_sort_is_understood(word: str) -> None:
         check_routing(Routing(sort={"by": word}, data_collection=data, max_price={"prompt": 0}))
 
 
-_FACTS = {
-    "retains_data": False,
-    "zero_data_retention": True,
-    "quantization": "fp8",
-}
+def left_out(offer: Offer, routing: Routing) -> str | None:
+    """The field by which an offer may not answer."""
+    return excluded(offer, checks_of(routing))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ _FACTS = {
 )
 def test_who_may_answer(fields: dict[str, Any], facts: dict[str, Any], field: str | None) -> None:
     """What is not known of a provider is not taken for granted."""
-    assert excluded(offer_of("a", said=known(**facts), key="k"), Routing(**fields)) == field
+    assert left_out(offer_of("a", said=known(**facts), key="k"), Routing(**fields)) == field
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_who_may_answer(fields: dict[str, Any], facts: dict[str, Any], field: st
 def test_the_most_that_it_may_cost(most: dict[str, float], dear: bool) -> None:
     """In dollars for a million tokens. Who is unpriced is left out."""
     routing = Routing(max_price=most)
-    assert (excluded(offer_of(said=known(1.0, 5.0)), routing) == "max_price") == dear
-    assert excluded(offer_of(), routing) == "max_price"
+    assert (left_out(offer_of(said=known(1.0, 5.0)), routing) == "max_price") == dear
+    assert left_out(offer_of(), routing) == "max_price"
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,9 @@ def test_the_most_that_it_may_cost(most: dict[str, float], dear: bool) -> None:
 )
 def test_names_of_openrouters_providers(slug: str, kind: str) -> None:
     """Stand for our kinds."""
-    offer = offer_of("mine")
-    offer.kind = kind
-    assert excluded(offer, Routing(allowed_providers=[slug])) is None
-    assert excluded(offer, Routing(ignored_providers=[slug])) == "ignored_providers"
+    offer = Offer(ScriptedProvider("mine"), "m", "", kind, Catalog(), Health(Breaker()))
+    assert left_out(offer, Routing(allowed_providers=[slug])) is None
+    assert left_out(offer, Routing(ignored_providers=[slug])) == "ignored_providers"
 
 
 def _ranked(names: str) -> list[Ranked]:

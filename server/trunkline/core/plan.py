@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from trunkline.call import Call
 from trunkline.core.hedge import Hedge
@@ -50,8 +50,7 @@ class Policy:
     hedge: Hedge | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate(Generic[R]):
+class Candidate(NamedTuple, Generic[R]):
     """A target, what it is asked, and why it stands where it stands. `offer` is what the maker of the plan knows of the
     target."""
 

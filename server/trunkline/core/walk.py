@@ -130,7 +130,9 @@ class Walk(Generic[R]):
     def _next_leg(self, now: float) -> None:
         self._at += 1
         leg = self._leg = self._legs[self._at]
-        self._fresh = [candidate for candidate in leg.candidates[::-1] if self._able(candidate)]
+        self._fresh = list(leg.candidates[::-1])
+        if self._able is not _anybody:
+            self._fresh = [candidate for candidate in self._fresh if self._able(candidate)]
         self._again = []
         self._left = leg.policy.retries
         self._round = 0

@@ -8,7 +8,7 @@ from typing import Final
 _HALF_LIFE: Final = 90.0
 """Seconds in which a count loses half of its weight: what is older than five minutes is a tenth of it."""
 
-_OLD: Final = 300.0
+OLD: Final = 300.0
 """Seconds after which a value tells nothing any more unless newer ones stand beside it."""
 
 _LEAST: Final = 1e-3
@@ -70,7 +70,7 @@ class Fading:
 
     def is_stale(self, now: float) -> bool:
         """Whether there is no value, or the last one is so old that it tells nothing of the present."""
-        return now - self._last > _OLD
+        return now - self._last > OLD
 
     def __bool__(self) -> bool:
         return self._total > 0

@@ -11,7 +11,7 @@ from typing import Final
 
 from trunkline.call import Attempt
 from trunkline.errors import GatewayError
-from trunkline.routing.fading import Fading
+from trunkline.routing.fading import OLD, Fading
 from trunkline.v1 import errors_pb2
 
 _FAULTS: Final = frozenset(
@@ -103,7 +103,13 @@ class Health:
         self._resorted = -math.inf
         self._fault_at = -math.inf
         self._fault: GatewayError | None = None
+        self._median: float | None = None
+        self._median_until = -math.inf
         self.in_flight = 0
+        self.faulty = False
+        """Whether it ever failed; only then is `error_rate` worth a look."""
+        self.uneasy = key is not None
+        """Whether it failed or was limited since it answered, or shares a key; only then is `suffers` worth one."""
 
     def wait(self, now: float) -> float:
         """Seconds until the target may be asked; zero where it may be now."""
@@ -166,6 +172,8 @@ class Health:
     def latency(self, share: float = 0.5) -> float | None:
         """Seconds to the first token, or to the answer where none was streamed, for `share` of the calls."""
         now = time.monotonic()
+        if share == 0.5 and now < self._median_until:
+            return self._median
         times = self._whole if self._first.is_stale(now) else self._first
         return None if times.is_stale(now) else times.quantile(share)
 
@@ -209,6 +217,9 @@ class Health:
         first = attempt.first_event - attempt.started
         streamed = attempt.call.operation == "stream_chat"
         (self._first if streamed else self._whole).add(first, now)
+        if streamed or self._first.is_stale(now):
+            times = self._first if streamed else self._whole
+            self._median, self._median_until = times.quantile(0.5), now + OLD
         usage = attempt.usage
         tokens = usage.output_tokens if usage is not None else 0
         took = now - (attempt.first_event if streamed else attempt.started)
@@ -221,11 +232,13 @@ class Health:
             self._streak = self._opens = self._limits = 0
             self._open_since = self._open_until = -math.inf
             self._fault = None
+            self.uneasy = self._key is not None or self._limited_until > now
         if self._key is not None and attempt.started >= self._key.out_since:
             self._key.rounds = 0
 
     def _limited(self, attempt: Attempt, error: GatewayError, now: float) -> None:
         self._calls.add(1.0, now)
+        self.uneasy = True
         asked = error.retry_after
         if asked is not None:
             until = now + asked.total_seconds()
@@ -241,6 +254,7 @@ class Health:
     def _failed(self, attempt: Attempt, error: GatewayError, now: float) -> None:
         self._calls.add(1.0, now)
         self._faults.add(1.0, now)
+        self.faulty = self.uneasy = True
         breaker, key = self.breaker, self._key
         asked = _seconds(error.retry_after)
         if key is not None and error.reason in _KEY_FAULTS and attempt.started >= key.out_since:

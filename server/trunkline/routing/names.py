@@ -8,7 +8,7 @@ import math
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from heapq import nsmallest
 from typing import Final, Protocol, TypeVar
@@ -17,6 +17,7 @@ from trunkline.catalog.catalog import Catalog
 from trunkline.core.plan import Policy
 from trunkline.errors import GatewayError, not_found
 from trunkline.routing.health import Board
+from trunkline.routing.needs import Common, common_of
 from trunkline.routing.offer import Offer
 from trunkline.routing.spec import BUILT_IN, PoolSpec, Spec
 from trunkline.routing.strategies import MODES
@@ -72,6 +73,11 @@ class Meaning:
     thinks: bool = False
     searches: bool = False
     features: frozenset[str] = frozenset()
+    common: Common = field(init=False, repr=False, compare=False)
+    """What all offers have."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "common", common_of(self.offers))
 
     @property
     def plain(self) -> bool:

@@ -2,20 +2,67 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Final, NamedTuple
 
 from trunkline.core.estimate import estimate_tokens
 from trunkline.routing.offer import Offer
 from trunkline.v1.chat_pb2 import ChatRequest
 
+_AROUND: Final = 1_000
+"""Tokens that are surely more than what is put around a request."""
 
-class Needs(NamedTuple):
-    """The abilities that a request asks for, the sorts of media that it holds, and the tokens that must fit."""
+
+class Needs:
+    """The abilities that a request asks for, the sorts of media that it holds, and the tokens that it wants written."""
+
+    def __init__(self, request: ChatRequest, features: frozenset[str], media: frozenset[str]) -> None:
+        self.features = features
+        self.media = media
+        self.written = request.max_output_tokens
+        self._request = request
+
+    @cached_property
+    def tokens(self) -> int:
+        """What the model would read."""
+        return estimate_tokens(self._request)
+
+    def fits(self, context: float) -> bool:
+        """Whether all tokens fit in `context`."""
+        if not self.media and self._request.ByteSize() + self.written + _AROUND <= context:
+            return True  # no text has more tokens than bytes
+        return self.tokens + self.written <= context
+
+
+class Common(NamedTuple):
+    """What all of some offers have: abilities, media that they read, and how much fits."""
 
     features: frozenset[str]
-    media: frozenset[str]
-    tokens: int
-    written: int
+    input: frozenset[str]
+    context: float
+    max_output: float
+
+    def suffices(self, needs: Needs) -> bool:
+        """Whether none of them lacks anything of `needs`."""
+        return (
+            needs.features <= self.features
+            and needs.media <= self.input
+            and needs.fits(self.context)
+            and needs.written <= self.max_output
+        )
+
+
+def common_of(offers: Sequence[Offer]) -> Common:
+    """What all of `offers` have."""
+    facts = [offer.facts for offer in offers]
+    return Common(
+        frozenset.intersection(*(one.features for one in facts)) if facts else frozenset(),
+        frozenset.intersection(*(one.input for one in facts)) if facts else frozenset(),
+        min((one.context for one in facts if one.context is not None), default=math.inf),
+        min((one.max_output for one in facts if one.max_output is not None), default=math.inf),
+    )
 
 
 def needs_of(request: ChatRequest) -> Needs:
@@ -41,7 +88,7 @@ def needs_of(request: ChatRequest) -> Needs:
                 for inner in part.tool_result.parts:
                     if inner.WhichOneof("kind") == "media":
                         media.add(_sort(inner.media.media_type))
-    return Needs(frozenset(features), frozenset(media), estimate_tokens(request), request.max_output_tokens)
+    return Needs(request, frozenset(features), frozenset(media))
 
 
 def lacking(offer: Offer, needs: Needs) -> str | None:
@@ -53,7 +100,7 @@ def lacking(offer: Offer, needs: Needs) -> str | None:
     missing = needs.media - facts.input
     if missing:
         return f"{min(missing)} input"
-    if facts.context is not None and needs.tokens + needs.written > facts.context:
+    if facts.context is not None and not needs.fits(facts.context):
         return f"a context of {needs.tokens + needs.written} tokens"
     if facts.max_output is not None and needs.written > facts.max_output:
         return f"an answer of {needs.written} tokens"

@@ -20,11 +20,27 @@ _FRESH: Final = 30.0
 _READ_FOR_EACH_WRITTEN: Final = 3
 """Tokens that are read for each that is written, where two prices are made one."""
 
+_ALSO: Final = {
+    "google-vertex": "vertex",
+    "google vertex": "vertex",
+    "google-ai-studio": "gemini",
+    "google ai studio": "gemini",
+    "google": "gemini",
+    "amazon-bedrock": "bedrock",
+    "amazon bedrock": "bedrock",
+    "x-ai": "xai",
+    "z-ai": "zai",
+    "moonshotai": "moonshot",
+}
+"""OpenRouter's names of providers, and our kinds."""
+
 _NOTHING_KNOWN: Final = Facts()
 
 
 class Offer:
-    """A target, the kind of its provider, its health, its facts and its price. `weight` is its share of the calls."""
+    """A target, the kind of its provider, its health, its facts and its price. `weight` is its share of the calls, and
+    `slugs` are the names by which callers may mean it: its provider, the provider's kind, OpenRouter's names of that,
+    and each with the key behind a slash, all in lower case."""
 
     def __init__(
         self, provider: Provider, model: str, key: str, kind: str, catalog: Catalog, health: Health, weight: float = 1.0
@@ -36,15 +52,19 @@ class Offer:
         self.health = health
         self.weight = weight
         self.target = Target(provider, model, key, health, "prefill" in self.facts.features)
+        self.id = self.target.id
+        bases = {provider.name.casefold(), kind, *(slug for slug, meant in _ALSO.items() if meant == kind)}
+        self.slugs = frozenset(bases | {f"{base}/{key.casefold()}" for base in bases} if key else bases)
         self._catalog = catalog
         self._price: Price | None = None
         self._blended = math.inf
-        self._looked = -math.inf
+        self._until = -math.inf
 
     @property
     def price(self) -> Price | None:
         """The price list in force; None where the model is unpriced there."""
-        self._look()
+        if time.monotonic() >= self._until:
+            self._look()
         return self._price
 
     def price_at(self, at: datetime, service_tier: str = "") -> Price | None:
@@ -56,14 +76,12 @@ class Offer:
     def blended(self) -> float:
         """Nano-dollars for a million tokens of which three are read for each that is written; infinite where the model
         is unpriced."""
-        self._look()
+        if time.monotonic() >= self._until:
+            self._look()
         return self._blended
 
     def _look(self) -> None:
-        now = time.monotonic()
-        if now - self._looked < _FRESH:
-            return
-        self._looked = now
+        self._until = time.monotonic() + _FRESH
         price = self._price = self._catalog.price(self.kind, self.target.model, self.target.provider.name)
         if price is None:
             self._blended = math.inf

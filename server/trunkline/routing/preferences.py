@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from trunkline.catalog.price import Price
 from trunkline.errors import invalid_request
 from trunkline.routing.offer import Offer
 from trunkline.routing.strategies import SORTS, Ranked
 from trunkline.v1.chat_pb2 import MaxPrice, Percentiles, Routing
-
-_ALSO: Final = {
-    "google-vertex": "vertex",
-    "google vertex": "vertex",
-    "google-ai-studio": "gemini",
-    "google ai studio": "gemini",
-    "google": "gemini",
-    "amazon-bedrock": "bedrock",
-    "amazon bedrock": "bedrock",
-    "x-ai": "xai",
-    "z-ai": "zai",
-    "moonshotai": "moonshot",
-}
-"""OpenRouter's names of providers, and our kinds."""
 
 _WIDER: Final = {"fp4": frozenset({"fp4", "mxfp4", "nvfp4"}), "fp8": frozenset({"fp8", "mxfp8"})}
 """The forms of weights that another one's name stands for, too."""
@@ -44,35 +31,55 @@ def check_routing(routing: Routing) -> None:
             raise invalid_request(f"`routing.max_price.{name}` must not be negative.", f"routing.max_price.{name}")
 
 
-def excluded(offer: Offer, routing: Routing) -> str | None:
-    """The field of `routing` by which the offer may not answer; None where it may."""
-    if routing.allowed_providers and not _named(offer, routing.allowed_providers):
-        return "allowed_providers"
-    if routing.ignored_providers and _named(offer, routing.ignored_providers):
-        return "ignored_providers"
-    facts = offer.facts
-    if routing.data_collection == "deny" and facts.retains_data is not False:
-        return "data_collection"
-    if routing.zero_data_retention and facts.zero_data_retention is not True:
-        return "zero_data_retention"
-    if routing.quantizations and not _has_form(facts.quantization or "unknown", routing.quantizations):
-        return "quantizations"
-    if routing.HasField("max_price") and _dearer(offer, routing.max_price):
-        return "max_price"
-    return None
+Check = Callable[[Offer], bool]
+"""Whether an offer may answer."""
+
+
+def checks_of(routing: Routing) -> list[tuple[str, Check]]:
+    """The fields of `routing` by which offers may be left out, as far as they are set, and what they ask."""
+    checks: list[tuple[str, Check]] = []
+    if routing.allowed_providers:
+        allowed = _slugs(routing.allowed_providers)
+        checks.append(("allowed_providers", lambda offer: not allowed.isdisjoint(offer.slugs)))
+    if routing.ignored_providers:
+        ignored = _slugs(routing.ignored_providers)
+        checks.append(("ignored_providers", lambda offer: ignored.isdisjoint(offer.slugs)))
+    if routing.data_collection == "deny":
+        checks.append(("data_collection", lambda offer: offer.facts.retains_data is False))
+    if routing.zero_data_retention:
+        checks.append(("zero_data_retention", lambda offer: offer.facts.zero_data_retention is True))
+    if routing.quantizations:
+        forms = frozenset().union(*(_WIDER.get(one, (one,)) for one in routing.quantizations))
+        checks.append(("quantizations", lambda offer: (offer.facts.quantization or "unknown") in forms))
+    if routing.HasField("max_price"):
+        bounds = _bounds(routing.max_price)
+        checks.append(("max_price", lambda offer: _affordable(offer.price, bounds)))
+    return checks
+
+
+def excluded(offer: Offer, checks: Iterable[tuple[str, Check]]) -> str | None:
+    """The field by which the offer may not answer; None where it may."""
+    return next((field for field, may in checks if not may(offer)), None)
 
 
 def in_asked_order(ranked: Sequence[Ranked], routing: Routing) -> list[Ranked]:
     """Those of `provider_order` first, and the others behind them unless there are to be no fallbacks."""
-    first: list[Ranked] = []
-    rest = list(ranked)
+    places: dict[str, int] = {}
     for slug in routing.provider_order:
-        found = [one for one in rest if _named(one.offer, (slug,))]
-        first += [one._replace(score=None, reason="provider_order") for one in found]
-        rest = [one for one in rest if one not in found]
+        places.setdefault(slug.casefold(), len(places))
+    first: list[tuple[int, int]] = []
+    rest: list[Ranked] = []
+    for index, one in enumerate(ranked):
+        named = one.offer.slugs & places.keys()
+        if named:
+            first.append((min(places[slug] for slug in named), index))
+        else:
+            rest.append(one)
+    first.sort()
+    asked = [Ranked(ranked[index].offer, None, "provider_order") for _, index in first]
     if routing.HasField("fallbacks") and not routing.fallbacks:
-        return first or rest[:1]
-    return first + rest
+        return asked or rest[:1]
+    return asked + rest
 
 
 def slow(offer: Offer, routing: Routing) -> str | None:
@@ -94,29 +101,26 @@ def _falls_short(bounds: Percentiles, measured: object, *, low: bool) -> bool:
     return False
 
 
-def _named(offer: Offer, slugs: Iterable[str]) -> bool:
-    """Whether one of `slugs` names the offer: its provider, the provider's kind, or `provider/key`."""
-    provider, key = offer.target.provider.name.casefold(), offer.target.key.casefold()
-    for slug in slugs:
-        base, _, variant = slug.casefold().partition("/")
-        if variant and variant != key:
-            continue
-        if base in (provider, offer.kind) or _ALSO.get(base) == offer.kind:
-            return True
-    return False
+def _slugs(slugs: Iterable[str]) -> frozenset[str]:
+    return frozenset(slug.casefold() for slug in slugs)
 
 
-def _has_form(form: str, asked: Iterable[str]) -> bool:
-    return any(form in _WIDER.get(one, (one,)) for one in asked)
+def _bounds(most: MaxPrice) -> tuple[float, float, float, float]:
+    """The most nano-dollars for a million tokens read and written, for a request and for a million tokens heard."""
+    prompt, completion, request, audio = (
+        getattr(most, name) * _NANO_PER_DOLLAR if most.HasField(name) else math.inf
+        for name in ("prompt", "completion", "request", "audio")
+    )
+    return prompt, completion, request, audio
 
 
-def _dearer(offer: Offer, most: MaxPrice) -> bool:
-    price = offer.price
+def _affordable(price: Price | None, bounds: tuple[float, float, float, float]) -> bool:
     if price is None:
-        return True
+        return False
+    prompt, completion, request, audio = bounds
     return (
-        (most.HasField("prompt") and price.input > most.prompt * _NANO_PER_DOLLAR)
-        or (most.HasField("completion") and (price.output or 0) > most.completion * _NANO_PER_DOLLAR)
-        or (most.HasField("request") and price.request > most.request * _NANO_PER_DOLLAR)
-        or (most.HasField("audio") and (price.input_audio or 0) > most.audio * _NANO_PER_DOLLAR)
+        price.input <= prompt
+        and (price.output or 0) <= completion
+        and price.request <= request
+        and (price.input_audio or 0) <= audio
     )

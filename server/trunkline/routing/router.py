@@ -13,7 +13,7 @@ from trunkline.routing.affinity import Affinity, conversation_of, is_warm
 from trunkline.routing.names import Meaning, Names
 from trunkline.routing.needs import Needs, lacking, needs_of
 from trunkline.routing.offer import Offer
-from trunkline.routing.preferences import check_routing, excluded, in_asked_order, slow
+from trunkline.routing.preferences import check_routing, checks_of, excluded, in_asked_order, slow
 from trunkline.routing.report import report_with_facts
 from trunkline.routing.rules import Rules
 from trunkline.routing.strategies import SORTS, Chance, Ranked, by_chance, strategies
@@ -21,6 +21,8 @@ from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, Plugin, Routing
 from trunkline.v1.embeddings_pb2 import EmbedRequest
 from trunkline.v1.routes_pb2 import RouteReport
+
+_NO_ROUTING = Routing()
 
 
 class Router:
@@ -46,7 +48,8 @@ class Router:
                 # What most calls are: one name, one target, and nothing to choose.
                 candidate = Candidate(meaning.offers[0].target, request, "the only target")
                 return Plan([Leg([candidate], meaning.policy)], meaning.mode, rule)
-        return await _Planning(request.routing, self, call).chat(request, rule)
+        routing = request.routing if request.HasField("routing") else _NO_ROUTING
+        return await _Planning(routing, self, call).chat(request, rule)
 
     async def embed(self, request: EmbedRequest, call: Call) -> Plan[EmbedRequest]:
         """See `Plans.embed`."""
@@ -83,8 +86,10 @@ class _Planning:
     """The making of one plan."""
 
     def __init__(self, routing: Routing, router: Router, call: Call) -> None:
-        check_routing(routing)
+        if routing is not _NO_ROUTING:
+            check_routing(routing)
         self._routing = routing
+        self._checks = checks_of(routing) if routing is not _NO_ROUTING else []
         self._router = router
         self._call = call
         self._exclusions: list[Exclusion] = []
@@ -162,7 +167,7 @@ class _Planning:
         strategy = SORTS[routing.sort.by] if routing.sort.by else meaning.strategy
         ranked = self._router.rank(offers, strategy) if len(offers) > 1 else [Ranked(offers[0], None, "only target")]
         spreads = len(ranked) > 1 and self._router.spreads(strategy)
-        if spreads:
+        if spreads and [one for one in ranked if one.offer.health.uneasy]:
             ranked = _last(ranked, lambda offer: "failed of late" if offer.health.suffers(self._now) else None)
         if routing.HasField("preferred_min_throughput") or routing.HasField("preferred_max_latency"):
             ranked = _last(ranked, lambda offer: slow(offer, routing))
@@ -170,11 +175,11 @@ class _Planning:
             ranked = self._with_affinity(ranked, chat)
         if routing.provider_order or routing.HasField("fallbacks"):
             ranked = in_asked_order(ranked, routing)
-        return [Candidate(one.offer.target, request, one.reason, one.score, one.offer) for one in ranked]
+        return [Candidate(offer.target, request, reason, score, offer) for offer, score, reason in ranked]
 
     def _of_name(self, meaning: Meaning) -> list[Offer]:
         """Those that the name itself allows; why the others are not among them is noted."""
-        offers = list(meaning.offers)
+        offers: list[Offer] = list(meaning.offers)
         if meaning.free:
             offers = self._without(offers, lambda offer: None if _is_free(offer) else "not free")
         if meaning.features:
@@ -184,14 +189,17 @@ class _Planning:
     def _allowed(self, meaning: Meaning, chat: ChatRequest | None) -> list[Offer]:
         """Those that may answer; why the others may not is noted."""
         offers = self._of_name(meaning)
-        if self._routing.ByteSize():
-            offers = self._without(offers, lambda offer: excluded(offer, self._routing))
+        if self._checks:
+            offers = self._without(offers, lambda offer: excluded(offer, self._checks))
         if meaning.auto and chat is not None:
             needs = self._needs = self._needs or needs_of(chat)
-            offers = self._without(offers, lambda offer: lacking(offer, needs))
+            if not meaning.common.suffices(needs):
+                offers = self._without(offers, lambda offer: lacking(offer, needs))
         elif len(offers) > 1 and chat is not None:
             # Those that can do all of it are asked alone, where there are any: others would leave something out.
             needs = self._needs = self._needs or needs_of(chat)
+            if meaning.common.suffices(needs):
+                return offers
             able = [offer for offer in offers if not offer.known or lacking(offer, needs) is None]
             if able and len(able) < len(offers):
                 offers = self._without(offers, lambda offer: lacking(offer, needs) if offer.known else None)
@@ -211,8 +219,10 @@ class _Planning:
         """The target that has the conversation in its cache first, unless it is in trouble."""
         self._conversation = conversation_of(chat, self._call.caller)
         last = self._router.recall(self._conversation)
+        if last is None:
+            return ranked
         for index, one in enumerate(ranked):
-            if one.offer.target.id == last and not one.offer.health.suffers(self._now):
+            if one.offer.id == last and not one.offer.health.suffers(self._now):
                 kept = one._replace(reason="its prompt cache has the conversation")
                 return [kept, *ranked[:index], *ranked[index + 1 :]]
         return ranked

@@ -45,11 +45,11 @@ class Order:
     def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
         """See `Strategy.rank`."""
         ranked: list[Ranked] = []
+        if not [offer for offer in offers if offer.target.key]:
+            return [Ranked(offer, None, "configured order") for offer in offers]
         for _, keys in groupby(offers, lambda offer: (offer.target.provider.name, offer.target.model)):
             # The keys of one provider share its calls.
-            same = list(keys)
-            if len(same) > 1:
-                same.sort(key=lambda offer: (offer.health.in_flight, chance()))
+            same = sorted(keys, key=lambda offer: (offer.health.in_flight, chance()))
             ranked += [Ranked(offer, None, "configured order") for offer in same]
         return ranked
 
@@ -72,9 +72,10 @@ class InversePrice:
 
     def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
         """See `Strategy.rank`."""
-        least = min((offer.blended for offer in offers if 0 < offer.blended < math.inf), default=1.0)
+        prices = [offer.blended for offer in offers]
+        least = min([price for price in prices if 0 < price < math.inf], default=1.0)
         # What is free counts as a hundred times cheaper than the cheapest that is not.
-        shares = [(least / (offer.blended or least / 100)) ** 2 for offer in offers]
+        shares = [(least / (price or least / 100)) ** 2 for price in prices]
         return _drawn(offers, shares, chance, "inverse square of the price")
 
 
@@ -111,20 +112,25 @@ class Weighing:
     def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
         """See `Strategy.rank`."""
         now = self.now()
-        costs = [offer.blended for offer in offers]
-        cheapest = max(min(costs), 1.0)
+        costs = [max(offer.blended, 1.0) for offer in offers]
         waits = [offer.health.latency() for offer in offers]
-        quickest = min((wait for wait in waits if wait is not None), default=1.0)
+        quickest = min([wait for wait in waits if wait is not None], default=1.0)
         if None in waits:
             quickest /= 2
-        finest = max(offer.facts.quality for offer in offers) or 1.0
+        finest = max([offer.facts.quality for offer in offers]) or 1.0
+        cost_share, quality_share, latency_share = self.cost * min(costs), self.quality / finest, self.latency
         rated: list[tuple[float, float, int]] = []
-        for index, (offer, cost, wait) in enumerate(zip(offers, costs, waits, strict=True)):
-            score = (
-                self.cost * (0.0 if cost == math.inf else cheapest / max(cost, 1.0))
-                + self.quality * (offer.facts.quality / finest)
-                + self.latency * (quickest / wait if wait is not None else 0.25 if offer.health.in_flight else 1.0)
-            ) * (1.0 - offer.health.error_rate(now))
+        for index, offer in enumerate(offers):
+            health, cost, wait = offer.health, costs[index], waits[index]
+            score = quality_share * offer.facts.quality
+            if cost < math.inf:
+                score += cost_share / cost
+            if wait is not None:
+                score += latency_share * quickest / wait
+            else:
+                score += latency_share * (0.25 if health.in_flight else 1.0)
+            if health.faulty:
+                score *= 1.0 - health.error_rate(now)
             rated.append((-score, chance(), index))
         rated.sort()
         return [Ranked(offers[index], -score, "cost, quality and latency") for score, _, index in rated]
@@ -192,8 +198,9 @@ def _drawn(offers: Sequence[Offer], shares: Sequence[float], chance: Chance, rea
         shares, total = [1.0] * len(offers), float(len(offers))  # nothing tells them apart
     point = chance() * total
     first = bisect_right(list(accumulate(shares[:-1])), point)
-    rest = sorted((index for index in range(len(offers)) if index != first), key=lambda index: -shares[index])
-    return [Ranked(offers[index], shares[index] / total, reason) for index in (first, *rest)]
+    order = sorted(range(len(offers)), key=shares.__getitem__, reverse=True)
+    order.remove(first)
+    return [Ranked(offers[index], shares[index] / total, reason) for index in (first, *order)]
 
 
 def by_chance() -> float:
