@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -74,6 +73,7 @@ class Gateway:
                 )
             )
             response.provider = call.provider
+            response.model = response.model or attempts.answered.target.model
             call.served_model, call.service_tier = response.model, response.service_tier
             _note_usage(call, response.usage)
             if call.answered is not None and not response.usage.HasField("output_tokens"):
@@ -225,7 +225,7 @@ class Gateway:
 
 def _with_request(leg: Leg[ChatRequest], asked: ChatRequest, request: ChatRequest) -> Leg[ChatRequest]:
     """The leg with `request` in place of `asked`."""
-    candidates = [replace(one, request=request) if one.request is asked else one for one in leg.candidates]
+    candidates = [one._replace(request=request) if one.request is asked else one for one in leg.candidates]
     return Leg(candidates, leg.policy)
 
 
