@@ -269,7 +269,7 @@ async def serve(load: Callable[[], Config], ready: Callable[[Listening], None] =
         ready(listening)
         member = Membership.of(os.environ)
         if member is not None:
-            loop.add_reader(member.alive, stopping.set)  # it ends when the supervisor does
+            member.watch(stopping.set)
         await stopping.wait()
     finally:
         await app.close()

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from trunkline.access.limits.fallback import FallbackLimiter
 from trunkline.access.limits.limiter import Limiter
 from trunkline.access.limits.memory import MemoryLimiter
 from trunkline.access.limits.model import Limit
-from trunkline.access.limits.valkey import ValkeyLimiter
 from trunkline.accounting.accounts import Accounts
 from trunkline.call import Caller
 from trunkline.config.model import Config
@@ -42,6 +40,13 @@ async def _limiter(config: Config) -> Limiter:
     counters = config.counters
     if counters.url is None:
         return MemoryLimiter()
+    try:
+        from trunkline.access.limits.fallback import FallbackLimiter
+        from trunkline.access.limits.valkey import ValkeyLimiter
+    except ModuleNotFoundError as error:
+        if error.name != "valkey":
+            raise
+        raise ConfigError(["counters.url: a Valkey or Redis needs `pip install 'trunkline[valkey]'`"]) from None
     shared = ValkeyLimiter(counters.url.get_secret_value())
     limiter = FallbackLimiter(shared, counters.when_away, counters.replicas)
     await limiter.start()

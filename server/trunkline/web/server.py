@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,7 @@ from trunkline.web.native.routes import routes as native_routes
 from trunkline.web.openai import OpenAISurface
 from trunkline.web.openapi.document import document
 from trunkline.web.openrouter import OpenRouterSurface
+from trunkline.web.parser_log import PARSER_LOG
 from trunkline.web.responses.conversations import ConversationsSurface
 from trunkline.web.responses.surface import ResponsesSurface
 from trunkline.web.unknown import Unknown
@@ -47,6 +49,10 @@ _SURFACES: Final = (
 
 _IDLE: Final = 75.0
 """Seconds that a connection may stay idle: longer than the 60 of the usual proxies, which then close it first."""
+
+_FAREWELL: Final = 1.0
+"""Seconds in which clients may send another call on a connection before it is closed under them."""
+_LOOK: Final = 0.02
 
 
 class WebServer:
@@ -95,9 +101,11 @@ class WebServer:
         if config.cors_origins:
             Cors(config.cors_origins).install(app)
         app.router.add_route("*", "/{path:.*}", Unknown(mounts).answer)
+        app.on_response_prepare.append(self._tell_that_it_leaves)
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=PARSER_LOG,
             handler_cancellation=True,
             keepalive_timeout=_IDLE,
             lingering_time=2.0,
@@ -111,9 +119,25 @@ class WebServer:
     async def stop(self) -> None:
         """Take no more calls, and return when the running ones have ended, or were cancelled after the grace."""
         self._draining = True
+        if self._shared:
+            await self._send_away()
         await asyncio.gather(self._runner.cleanup(), self._responses.close(self._grace))
         # Those that began while the others ended.
         await self._responses.close(0)
+
+    async def _send_away(self) -> None:
+        """Have clients take their next call to another process: one that is sent into a connection while that is closed
+        fails. New connections are the others' from here on, and each answer says that it is its connection's last."""
+        server = self._runner.server
+        for site in self._runner.sites:
+            await site.stop()
+        until = time.monotonic() + _FAREWELL
+        while server is not None and server.connections and time.monotonic() < until:  # noqa: ASYNC110 - none tells
+            await asyncio.sleep(_LOOK)
+
+    async def _tell_that_it_leaves(self, request: web.Request, response: web.StreamResponse) -> None:
+        if self._draining:
+            response.force_close()
 
     async def _readyz(self, request: web.Request) -> web.Response:
         if self._draining:
@@ -129,7 +153,7 @@ class MetricsServer:
         self._shared = shared
         app = web.Application()
         app.add_routes([metrics_route(metrics)])
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, logger=PARSER_LOG, shutdown_timeout=1.0)
 
     async def start(self) -> int:
         """Listen, and give the port. Raises `OSError` where the address is taken."""
@@ -154,7 +178,7 @@ async def metrics_socket(path: Path, metrics: Render) -> web.AppRunner:
     """Serve `/metrics` on a Unix socket, for the workers beside this one; `cleanup` of the runner ends that."""
     app = web.Application()
     app.add_routes([metrics_route(metrics)])
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, logger=PARSER_LOG, shutdown_timeout=1.0)
     await runner.setup()
     await web.UnixSite(runner, path).start()
     return runner

@@ -46,7 +46,7 @@ class Membership:
     @property
     def socket(self) -> Path:
         """Where this worker tells the others of its metrics."""
-        return self.folder / f"{self.index}.{os.getpid()}.sock"
+        return socket_of(self.folder, self.index, os.getpid())
 
     def tell_ready(self, http_port: int, grpc_port: int, providers: list[str], *, open: bool) -> None:  # noqa: A002
         """Tell the supervisor that calls are taken, and whether by everyone."""
@@ -63,3 +63,8 @@ class Membership:
             ended()
 
         loop.add_reader(self.alive, gone)
+
+
+def socket_of(folder: Path, index: int, process: int) -> Path:
+    """Where a worker tells the others of its metrics."""
+    return folder / f"{index}.{process}.sock"

@@ -18,7 +18,9 @@ from typing import Any, Final, NamedTuple
 from trunkline.config.address import Address
 from trunkline.config.model import Config
 from trunkline.config.problem import ConfigError
-from trunkline.workers.membership import Membership
+from trunkline.store.database import database_url
+from trunkline.store.engine import MEMORY
+from trunkline.workers.membership import Membership, socket_of
 from trunkline.workers.valkey import LocalValkey
 
 _FIRST_PAUSE: Final = 0.5
@@ -53,13 +55,15 @@ class Supervisor:
         self._command = command
         self._environ = dict(environ)
         self._workers: dict[int, _Worker] = {}
-        self._watching: dict[int, asyncio.Task[None]] = {}
+        self._living: set[_Worker] = set()
         self._stopping = asyncio.Event()
         self._rolling = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, ready: Callable[[Ready], None]) -> None:
         """Run until SIGTERM or SIGINT. Raises `ConfigError`, and `OSError` where an address cannot be had."""
+        if database_url(self._config.store, self._environ) == MEMORY:
+            raise ConfigError(["store.url: several workers need a database that they share, and not `:memory:`"])
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trunkline-")))
             # Held, not listened on: nobody else can take the addresses, and port 0 is one port for all workers.
@@ -68,29 +72,52 @@ class Supervisor:
             self._environ["TRUNKLINE_HTTP_ADDRESS"] = str(_with_port(self._config.http.address, http))
             self._environ["TRUNKLINE_GRPC_ADDRESS"] = str(_with_port(self._config.grpc.address, grpc))
             self._folder = folder
-            valkey = LocalValkey(folder) if self._config.counters.url is None else None
-            if valkey is not None:
-                await valkey.start()
-                self._environ["TRUNKLINE_COUNTERS_URL"] = valkey.url
             self._listen_to_signals()
+            valkey = LocalValkey(folder) if self._config.counters.url is None else None
             try:
-                first = await asyncio.gather(*(self._start(index) for index in range(self._config.workers)))
-                ready(first[0])
+                if valkey is not None:
+                    await valkey.start()
+                    self._environ["TRUNKLINE_COUNTERS_URL"] = valkey.url
+                ready(await self._start_all())
                 await self._stopping.wait()
             finally:
                 await self._stop_all()
                 if valkey is not None:
                     await valkey.stop()
 
+    async def _start_all(self) -> Ready:
+        """Start every worker; what the first one tells."""
+        starts = (self._start(index) for index in range(self._config.workers))
+        told = await asyncio.gather(*starts, return_exceptions=True)
+        for one in told:
+            if isinstance(one, BaseException):
+                raise one
+        first = told[0]
+        assert isinstance(first, Ready)  # noqa: S101 - the others were raised
+        return first
+
     async def _start(self, index: int) -> Ready:
         """Start a worker, and return when it takes calls. Raises `ConfigError` where it ended before."""
-        worker = await _Worker.start(index, self._folder, self._command, self._environ)
+        worker = await self._launch(index)
         told = await worker.told()
         if told is None:
             raise ConfigError([f"worker {index} ended before it took calls; its log tells why"])
         self._workers[index] = worker
-        self._watching[index] = asyncio.create_task(self._watch(index, worker))
+        self._spawn(self._watch(index, worker))
         return told
+
+    async def _launch(self, index: int) -> _Worker:
+        worker = await _Worker.start(index, self._folder, self._command, self._environ)
+        self._living.add(worker)
+        self._spawn(self._bury(worker))
+        return worker
+
+    async def _bury(self, worker: _Worker) -> None:
+        await worker.process.wait()
+        worker.close()
+        # What it listened on for the others, where it was killed.
+        worker.socket(self._folder).unlink(missing_ok=True)
+        self._living.discard(worker)
 
     async def _watch(self, index: int, worker: _Worker) -> None:
         """Start another one where `worker` dies."""
@@ -108,8 +135,8 @@ class Supervisor:
                 return
             pause = min(pause * 2, _LONGEST_PAUSE)
             began = loop.time()
-            worker = self._workers[index] = await _Worker.start(index, self._folder, self._command, self._environ)
-            self._spawn(worker.told())
+            worker = self._workers[index] = await self._launch(index)
+            await worker.told()
 
     async def _roll(self) -> None:
         """Replace every worker, one after the other; one whose successor does not start stays."""
@@ -134,11 +161,13 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         self._stopping.set()
-        await asyncio.gather(*(self._end(worker) for worker in self._workers.values()))
-        for task in (*self._watching.values(), *self._tasks):
+        while self._living:
+            await asyncio.gather(*(self._end(worker) for worker in tuple(self._living)))
+            await asyncio.sleep(0)  # for those who bury them
+        for task in self._tasks:
             task.cancel()
-        if self._watching or self._tasks:
-            await asyncio.wait([*self._watching.values(), *self._tasks])
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -149,7 +178,8 @@ class Supervisor:
 
     def _reload(self) -> None:
         for worker in self._workers.values():
-            worker.signal(signal.SIGHUP)
+            if worker.ready:  # another reads the new configuration anyway, and would die of the signal
+                worker.signal(signal.SIGHUP)
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.create_task(coroutine)
@@ -163,6 +193,7 @@ class _Worker:
     def __init__(self, index: int, process: asyncio.subprocess.Process, ready: int, alive: int) -> None:
         self.index = index
         self.process = process
+        self.ready = False
         self._ready = ready
         self._alive = alive
 
@@ -194,7 +225,18 @@ class _Worker:
             line = await reader.readline()
         finally:
             transport.close()
-        return Ready(**json.loads(line)) if line else None
+        if not line:
+            return None
+        self.ready = True
+        return Ready(**json.loads(line))
+
+    def socket(self, folder: Path) -> Path:
+        """Where it tells the others of its metrics; see `Membership.socket`."""
+        return socket_of(folder, self.index, self.process.pid)
+
+    def close(self) -> None:
+        """Let go of what was held for it; it has ended."""
+        os.close(self._alive)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, where it is still there."""
