@@ -161,3 +161,32 @@ async def test_models_in_pages(gateway: Running) -> None:
     ]
     assert "nextPageToken" not in second
     assert one["name"] == "models/house-model"
+
+
+@pytest.mark.parametrize("path", ["models/fake/echo:generateContent", "models"])
+async def test_the_key_may_stand_in_the_query(start: Start, path: str) -> None:
+    """As Google's own examples have it; a wrong one is refused in Google's form."""
+    async with start(keys=[{"name": "team", "key": KEY}]) as gateway, httpx.AsyncClient(base_url=gateway.url) as http:
+        method = "POST" if ":" in path else "GET"
+        let_in = await http.request(method, f"/v1/{path}?key={KEY}", json=HELLO)
+        refused = await http.request(method, f"/v1/{path}?key=wrong", json=HELLO)
+
+    assert let_in.status_code == 200
+    assert let_in.json().keys() & {"candidates", "models"}
+    assert (refused.status_code, refused.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
+
+
+async def test_what_is_not_served_is_refused_in_googles_form(gateway: Running) -> None:
+    """Files and cached contents, which only Google keeps."""
+    for path in ("/v1beta/files", "/v1beta/cachedContents"):
+        reply = await post(gateway, path, {})
+        assert reply.status_code == 404
+        assert (reply.json()["error"]["code"], reply.json()["error"]["status"]) == (404, "NOT_FOUND")
+
+
+async def test_no_contents(gateway: Running) -> None:
+    """The error names the caller's own field."""
+    for body in ({}, {"contents": []}):
+        reply = await post(gateway, "/v1beta/models/fake/echo:generateContent", body)
+        assert reply.status_code == 400
+        assert "`contents`" in reply.json()["error"]["message"]

@@ -10,8 +10,9 @@ import anthropic
 import httpx
 import pytest
 from e2e.conftest import KEY, Running, Start, running
-from fakes import anthropic_server
+from fakes import anthropic_server, cohere_server
 from fakes.anthropic_server import AnthropicServer
+from fakes.cohere_server import CohereServer
 
 ASKED: dict[str, Any] = {
     "model": "fake/echo",
@@ -179,3 +180,27 @@ async def test_models_in_the_callers_shape(gateway: Running) -> None:
     assert plain.json()["object"] == "list"
     assert google.json()["models"][0]["name"] == "models/house-model"
     assert wrong.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("path", ["/v1/complete", "/v1/files", "/v1/messages/batches"])
+async def test_what_is_not_served_is_refused_in_anthropics_form(gateway: Running, path: str) -> None:
+    """Anthropic's SDKs read it from there."""
+    reply = await post(gateway, path, {}, anthropic_version="2023-06-01")
+
+    assert reply.status_code == 404
+    assert (reply.json()["type"], reply.json()["error"]["type"]) == ("error", "not_found_error")
+
+
+async def test_every_answer_names_its_model(start: Start) -> None:
+    """Also that of a provider which does not tell it, whole and as a stream."""
+    async with CohereServer() as server:
+        provider = {"kind": "cohere", "base_url": server.url, "api_key": cohere_server.KEY}
+        model = "command-a-03-2025"
+        async with start(providers={"cohere": provider}, models={}) as gateway:
+            asked = {**ASKED, "model": f"cohere/{model}"}
+            whole = await post(gateway, "/v1/messages", asked)
+            stream = await post(gateway, "/v1/messages", {**asked, "stream": True})
+
+    assert whole.json()["model"] == model
+    begun = json.loads(stream.text.split("data: ")[1].split("\n")[0])
+    assert begun["message"]["model"] == model

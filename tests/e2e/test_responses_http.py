@@ -35,6 +35,7 @@ def told(answer: httpx.Response) -> dict[str, Any]:
         ({"input": "Hello"}, "model"),
         ({"model": "fake/echo"}, "input"),
         ({**HELLO, "input": 5}, "input"),
+        ({**HELLO, "input": []}, "input"),
         ({**HELLO, "input": [5]}, "input[0]"),
         ({**HELLO, "input": [{"type": "message", "content": "x"}]}, "input[0].role"),
         ({**HELLO, "input": [{"role": "nobody", "content": "x"}]}, "input[0].role"),

@@ -133,6 +133,7 @@ class _Source:
                     attempt.characters += len(event.part_delta.text)
                 case "start":
                     event.start.provider = attempt.provider
+                    event.start.model = event.start.model or attempt.model
                 case "usage":
                     if attempt.usage is None:
                         attempt.usage = Usage()

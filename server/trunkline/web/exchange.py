@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+import operator
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -41,7 +42,7 @@ class Exchange:
     """Runs the calls of one surface.
 
     `id_header` is where the vendor's clients look for the id of a call, beside our own; `status` is the vendor's for an
-    error.
+    error; `headers_of` are the headers of a request, with what the vendor's clients tell elsewhere.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class Exchange:
         *,
         id_header: str = "x-request-id",
         status: Callable[[GatewayError], int] = http_status,
+        headers_of: Callable[[web.Request], Mapping[str, str]] = operator.attrgetter("headers"),
     ) -> None:
         self._entry = entry
         self._surface: Surface = surface
         self._encode_error = encode_error
         self._id_header = id_header
         self._status = status
+        self._headers_of = headers_of
 
     def handler(self, answer: Answer, dialect: str = "") -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """An aiohttp handler that answers by `answer`, whose `GatewayError` becomes the language's own.
@@ -67,10 +70,11 @@ class Exchange:
         entry = self._entry
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            call = entry.open(self._surface, request.headers)
+            headers = self._headers_of(request)
+            call = entry.open(self._surface, headers)
             call.dialect = dialect
             try:
-                gateway = await entry.admit(call, request.headers)
+                gateway = await entry.admit(call, headers)
                 note_app(call)
                 return await answer(request, call, gateway)
             except GatewayError as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from trunkline.call import Call
 from trunkline.core.entry import Entry
@@ -20,7 +21,10 @@ from trunkline.web.events import EventStream, frames
 from trunkline.web.exchange import Exchange, json_response
 from trunkline.web.stream import send_stream
 
-_BASES: Final = ("/v1beta", "/v1", "/v1beta1", "/v1alpha", "/api/v1")
+OWN_BASES: Final = ("/v1beta", "/v1beta1", "/v1alpha")
+"""Below what nobody but Google's clients asks."""
+
+_BASES: Final = (*OWN_BASES, "/v1", "/api/v1")
 """Below what Google's clients ask: the newer ones by `/v1`, the older ones and the command line by `/v1beta`."""
 
 _NAME: Final = re.compile(
@@ -36,7 +40,7 @@ class GeminiSurface:
     """Serves `models/{model}:{method}`."""
 
     def __init__(self, entry: Entry, *, body_timeout: float, keep_alive: float) -> None:
-        self._exchange = Exchange(entry, "gemini", encode_error)
+        self._exchange = Exchange(entry, "gemini", encode_error, headers_of=headers_of)
         self._body_timeout = body_timeout
         self._keep_alive = keep_alive
         self._methods: dict[str, Callable[[web.Request, str, Call, Gateway], Awaitable[web.StreamResponse]]] = {
@@ -109,6 +113,16 @@ class GeminiSurface:
                 "`cachedContent` names what only Google keeps: send the content itself.", "cachedContent"
             )
         return gemini.decode_request(wire, model)
+
+
+def headers_of(http: web.Request) -> Mapping[str, str]:
+    """The headers of a request, with the key of its query, where Google's own examples have it."""
+    key = http.query.get("key")
+    if not key:
+        return http.headers
+    headers = CIMultiDict(http.headers)
+    headers.setdefault("x-goog-api-key", key)
+    return headers
 
 
 def encode_error(error: GatewayError, request_id: str) -> Json:

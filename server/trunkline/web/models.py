@@ -21,11 +21,12 @@ from trunkline.dialects.wire import Json, dumps
 from trunkline.v1.models_pb2 import GetModelRequest, ListModelsRequest, Model
 from trunkline.web.anthropic import anthropic_status
 from trunkline.web.exchange import Exchange, json_response
+from trunkline.web.gemini import OWN_BASES as GEMINI_BASES
 from trunkline.web.gemini import encode_error as gemini_error
+from trunkline.web.gemini import headers_of
 from trunkline.web.mounts import Mounts
 from trunkline.web.openai import encode_error
 
-_GEMINI: Final = ("/v1beta", "/v1beta1", "/v1alpha")
 _ANTHROPIC: Final = ("/anthropic/v1",)
 
 
@@ -58,7 +59,9 @@ class ModelsSurface:
             lambda models, query: anthropic_models.encode_models(models, created, query),
         )
         self._gemini = _Shape(
-            Exchange(entry, "gemini", gemini_error), gemini_models.encode_model, gemini_models.encode_models
+            Exchange(entry, "gemini", gemini_error, headers_of=headers_of),
+            gemini_models.encode_model,
+            gemini_models.encode_models,
         )
 
     def routes(self) -> list[web.RouteDef]:
@@ -67,7 +70,7 @@ class ModelsSurface:
         for base, name in self._mounts.items():
             own = self._openrouter if name == "openrouter" else self._openai
             routes += _routes(base, _Shapes(own, self._anthropic, self._gemini), name)
-        for base in _GEMINI:
+        for base in GEMINI_BASES:
             routes += _routes(base, _Shapes(self._gemini, self._gemini, self._gemini))
         for base in _ANTHROPIC:
             routes += _routes(base, _Shapes(self._anthropic, self._anthropic, self._anthropic))
@@ -135,7 +138,7 @@ def _by_headers(handlers: Sequence[Handler]) -> Handler:
         # Keys tell nothing, as vendors' clients send them in any header.
         if "anthropic-version" in http.headers:
             return await of_anthropic(http)
-        if "x-goog-api-key" in http.headers or "x-goog-api-client" in http.headers:
+        if "x-goog-api-key" in http.headers or "x-goog-api-client" in http.headers or "key" in http.query:
             return await of_gemini(http)
         return await own(http)
 

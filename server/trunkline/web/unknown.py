@@ -1,4 +1,4 @@
-"""The answer to what no route matches, in OpenAI's shape, whose clients are the likeliest to ask."""
+"""The answer to what no route matches: in the shape of the vendor whose client asks, else in OpenAI's."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from trunkline.call import Call
-from trunkline.dialects.wire import dumps
+from trunkline.dialects.wire import Json, dumps
 from trunkline.errors import not_found
 from trunkline.web.exchange import json_response
+from trunkline.web.gemini import OWN_BASES
 from trunkline.web.mounts import Mounts
 from trunkline.web.skins.table import skin_of
 
@@ -56,6 +57,9 @@ class Unknown:
         else:
             message = f"Unknown request URL: {request.method} {path}. `/openapi.json` lists what there is."
             code, status = "unknown_url", 404
+        own = _vendors(request, message, status)
+        if own is not None:
+            return json_response(dumps(own), headers, status=status)
         call = Call(request.headers.get("x-request-id", "")[:128], "openai", dialect=dialect)
         # A wrong method is told as OpenAI tells it: routers have no words for it.
         told = skin_of(call).refusal(not_found(message), call) if status == 404 else None
@@ -64,6 +68,18 @@ class Unknown:
             return web.Response(body=told.body, status=told.status, headers=headers)
         error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
         return json_response(dumps({"error": error}), headers, status=status)
+
+
+def _vendors(request: web.Request, message: str, status: int) -> Json:
+    """The error object of Google or of Anthropic, where a client of theirs asks; None otherwise."""
+    if request.path.startswith(tuple(f"{base}/" for base in OWN_BASES)):
+        return {
+            "error": {"code": status, "message": message, "status": "NOT_FOUND" if status == 404 else "UNIMPLEMENTED"}
+        }
+    if "anthropic-version" in request.headers:
+        kind = "not_found_error" if status == 404 else "invalid_request_error"
+        return {"type": "error", "error": {"type": kind, "message": message}}
+    return None
 
 
 async def _allowed(request: web.Request) -> str:

@@ -14,8 +14,10 @@ from dialects.anthropic.asking import (
     written,
 )
 
+from trunkline.dialects import anthropic
+from trunkline.dialects.wire import Object
 from trunkline.errors import GatewayError
-from trunkline.v1.chat_pb2 import ReasoningConfig, Sampling
+from trunkline.v1.chat_pb2 import ChatResponse, Choice, ReasoningConfig, Sampling
 from trunkline.v1.content_pb2 import Citation, Media, Message, Part
 
 
@@ -65,6 +67,18 @@ def test_a_limit_is_always_asked_for(model: str, limit: int) -> None:
     """The API needs a limit: where the caller sets none it is the model's, and no loss."""
     wire, losses = written(model=model)
     assert (wire["max_tokens"], losses) == (limit, {})
+
+
+def test_a_source_of_another_providers_is_not_sent() -> None:
+    """A client gets it as the result of a search; Anthropic, which did not encrypt its index, would refuse it."""
+    cited = said(ASSISTANT, Part(text="b", citations=[Citation(uri="https://x", title="x", cited_text="c")]))
+    answer = anthropic.encode_response(ChatResponse(choices=[Choice(message=cited)]))
+    assert answer["content"][0]["citations"][0]["url"] == "https://x"
+    back = anthropic.decode_request(
+        Object({"model": "m", "messages": [{"role": "assistant", "content": answer["content"]}]})
+    )
+    assert back.messages[0].parts[0].citations == cited.parts[0].citations
+    assert "citations" not in str(anthropic.encode_request(back))
 
 
 def test_what_has_no_counterpart_is_named() -> None:

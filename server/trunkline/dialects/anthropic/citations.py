@@ -18,13 +18,21 @@ _NAMES: Final[dict[str, tuple[str | None, str]]] = {
 """`type` -> the keys of the address and of the title."""
 
 
+_FOREIGN: Final[dict[str, Json]] = {"type": "web_search_result_location", "encrypted_index": ""}
+"""How a citation of another dialect is written for clients. Anthropic refuses an index that it did not encrypt."""
+
+
 def decode_citation(wire: Object) -> Citation:
     """Read one citation. Where it stands in the document that is cited stays in its extras."""
+    foreign = wire.fields.items() >= _FOREIGN.items()
     kind = wire.fields.get("type")
     address, title = _NAMES.get(kind if isinstance(kind, str) else "", ("url", "title"))
     citation = Citation(cited_text=wire.take_str("cited_text") or "", title=wire.take_str(title) or "")
     if address is not None:
         citation.uri = wire.take_str(address) or ""
+    if foreign:
+        for key in _FOREIGN:
+            wire.take(key)
     wire.keep(citation.extras, DIALECT)
     return citation
 
@@ -39,7 +47,7 @@ def encode_citation(citation: Citation) -> dict[str, Json]:
     wire: dict[str, Json] = {}
     restore(wire, citation.extras, DIALECT)
     if not wire:
-        wire = {"type": "web_search_result_location", "encrypted_index": ""}
+        wire = {**_FOREIGN}
     kind = wire.get("type")
     address, title = _NAMES.get(kind if isinstance(kind, str) else "", ("url", "title"))
     wire["cited_text"] = citation.cited_text

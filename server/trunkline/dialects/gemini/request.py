@@ -53,6 +53,8 @@ def decode_request(wire: Object, model: str = "") -> ChatRequest:
     tier = wire.take_str("serviceTier")
     if tier:
         request.service_tier = "default" if tier.lower() == "standard" else tier.lower()
+    if not messages:
+        raise invalid_request("`contents` must hold at least one content.", "contents")
     wire.keep(request.extras, DIALECT)
     return request
 

@@ -86,9 +86,12 @@ def _decode_input(wire: Object, request: ChatRequest) -> None:
         return
     if wire.fields.get("input") is None and wire.fields.get("prompt") is None:
         raise invalid_request("`input` is required.", "input")
-    turns = Turns(request, stateful=any(wire.fields.get(key) is not None for key in STATEFUL))
+    stateful = any(wire.fields.get(key) is not None for key in STATEFUL)
+    turns = Turns(request, stateful=stateful)
     for item in wire.take_objects("input", turns.add_plain):
         turns.add(item)
+    if not (request.messages or stateful or wire.fields.get("prompt") is not None):
+        raise invalid_request("`input` must hold at least one item.", "input")
 
 
 def _decode_format(wire: Object, request: ChatRequest) -> None:
