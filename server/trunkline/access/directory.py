@@ -226,6 +226,8 @@ class Directory:
         changes = await self._records.changes(self._version)
         if changes.version == self._version:
             return
+        if self._version < 0:
+            self._forget_all()  # what was changed before is not told
         self.closed = changes.closed
         self._version = max(self._version, changes.version)
         self._wrong.clear()
