@@ -58,6 +58,7 @@ def closed(call: Call, entry_id: str, plan: Plan[Any]) -> LedgerEntry:
         entry.provider, entry.upstream_id = last.provider, last.upstream_id
     entry.served_model = call.served_model
     entry.service_tier = call.service_tier
+    entry.service_tier = call.service_tier
     entry.price_version = ", ".join(bill.versions)
     entry.outcome = call.outcome
     if call.finish is not None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from trunkline.ledger.calendar import DAY, shown
+from trunkline.ledger.kept import kept_from
 from trunkline.ledger.rows import Rollups, entry_row
 from trunkline.ledger.summaries import note_changed
 from trunkline.store.database import Database, unbroken
@@ -16,6 +20,11 @@ from trunkline.v1.ledger_pb2 import LedgerEntry
 
 Written = tuple[LedgerEntry, bytes]
 """An entry, and itself as it was written."""
+
+_RECENT: Final = 2 * DAY
+"""Seconds for which entries are kept in any case."""
+
+_log = logging.getLogger("trunkline")
 
 _DURABLE: Final = text("SET LOCAL synchronous_commit TO on")
 
@@ -43,9 +52,13 @@ class Insertion:
             if self._database.postgres:
                 # Whatever the server's own setting: what sent the entries forgets them now.
                 await connection.execute(_DURABLE)
-            return await self._insert(connection, entries)
+            return await self.insert_within(connection, entries)
 
-    async def _insert(self, connection: AsyncConnection, entries: Sequence[Written]) -> int:
+    async def insert_within(self, connection: AsyncConnection, entries: Sequence[Written]) -> int:
+        """As `insert`, as a part of the transaction of `connection`."""
+        entries = await self._in_time(connection, entries)
+        if not entries:
+            return 0
         made = ((entry_row(entry, body), entry) for entry, body in entries)
         rows = {row["id"]: (row, entry) for row, entry in made}
         # In the order of their ids, as whoever inserts the same must not wait in a circle.
@@ -61,3 +74,20 @@ class Insertion:
             await connection.execute(self._sums, sums)
             await note_changed(connection, self._database, {row["hour"] for row in sums})
         return count
+
+    async def _in_time(self, connection: AsyncConnection, entries: Sequence[Written]) -> Sequence[Written]:
+        """Those of which it is known whether they are there already: what ended before anything that is still kept may
+        have been counted, and dropped since."""
+        oldest = min((entry.end_time.seconds for entry, _ in entries), default=0)
+        if not entries or oldest > time.time() - _RECENT:
+            return entries
+        entries_from, _ = await kept_from(connection)
+        known = [(entry, body) for entry, body in entries if entry.end_time.seconds >= entries_from]
+        if len(known) < len(entries):
+            _log.error(
+                "ledger: %d entries that ended before %s come too late: as entries of that time are no longer kept, it "
+                "cannot be told whether they were counted, and they are not counted now",
+                len(entries) - len(known),
+                shown(entries_from),
+            )
+        return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -97,6 +97,12 @@ def cut_tag(tag: str) -> str:
     return _cut(tag, _TAG_SIZE)
 
 
+def rollup_id(dimensions: Iterable[object]) -> str:
+    """The id of the row of `usage_rollups` that has these `DIMENSIONS`."""
+    # No text holds a zero byte.
+    return blake2b("\0".join(map(str, dimensions)).encode(), digest_size=16).hexdigest()
+
+
 class Rollups:
     """Sums of entries as `usage_rollups` has them."""
 
@@ -121,10 +127,8 @@ class Rollups:
 
     def _rows(self) -> Iterator[Row]:
         for dimensions, sums in self._sums.items():
-            # No text holds a zero byte.
-            digest = blake2b("\0".join(map(str, dimensions)).encode(), digest_size=16).hexdigest()
             yield {
-                "id": digest,
+                "id": rollup_id(dimensions),
                 **dict(zip(DIMENSIONS, dimensions, strict=True)),
                 **dict(zip(COUNTERS, sums, strict=True)),
             }

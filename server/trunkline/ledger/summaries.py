@@ -32,6 +32,10 @@ _OWNERS: Final = ("organization_id", "team_id", "user_id", "key_id")
 _TRAFFIC: Final = ("model", "provider", "served_model", "surface", "operation", "outcome")
 
 
+_COLUMNS: Final = ("facet", "span", "start", *_ALL, *SUMMARY_COUNTERS)
+"""What is selected for a row of `usage_summaries`."""
+
+
 class Span(IntEnum):
     """How long the periods are that a row is about. The numbers are stored."""
 
@@ -119,35 +123,28 @@ class Summaries:
         async with self._database.writing() as connection:
             if not await self._begin(connection, Span.DAY, day):
                 return False
-            within = (USAGE_ROLLUPS.c.hour >= day, USAGE_ROLLUPS.c.hour < day + DAY)
             gone = (USAGE_SUMMARIES.c.start >= day, USAGE_SUMMARIES.c.start < day + DAY)
-            spans = (Span.HOUR, Span.DAY)
-            await connection.execute(delete(USAGE_SUMMARIES).where(*_of_spans(spans), *gone))
+            await connection.execute(delete(USAGE_SUMMARIES).where(*_of_spans((Span.HOUR, Span.DAY)), *gone))
             for facet in FACETS:
-                await self._add(connection, _rollups(facet, Span.DAY, literal(day, BigInteger)).where(*within))
+                await _add(connection, of_rollups(facet, Span.DAY, day))
                 if facet in HOURLY:
-                    await self._add(connection, _rollups(facet, Span.HOUR, USAGE_ROLLUPS.c.hour).where(*within))
+                    await _add(connection, of_rollups(facet, Span.HOUR, day))
         return True
 
     @unbroken
     async def _fold_month(self, month: int) -> bool:
         async with self._database.writing() as connection:
             summaries, periods = USAGE_SUMMARIES.c, USAGE_PERIODS.c
-            within = (summaries.start >= month, summaries.start < next_month(month))
+            end = next_month(month)
             if not await self._begin(connection, Span.MONTH, month):
                 return False
-            days = (periods.span == Span.DAY, periods.start >= month, periods.start < next_month(month))
+            days = (periods.span == Span.DAY, periods.start >= month, periods.start < end)
             if (await connection.execute(select(periods.start).where(*days, ~periods.folded).limit(1))).first():
                 # A day changed meanwhile: the next time.
                 await connection.execute(_state(Span.MONTH, month).values(folded=False))
                 return False
             await connection.execute(delete(USAGE_SUMMARIES).where(*_of_spans((Span.MONTH,)), summaries.start == month))
-            sums = [_summed(name, summaries[name]) for name in SUMMARY_COUNTERS]
-            groups = [summaries.facet, *(summaries[name] for name in _ALL)]
-            made = select(literal(int(Span.MONTH)), literal(month, BigInteger), *groups, *sums)
-            rows = made.where(*_of_spans((Span.DAY,)), *within).group_by(*groups)
-            names = ["span", "start", "facet", *_ALL, *SUMMARY_COUNTERS]
-            await connection.execute(insert(USAGE_SUMMARIES).from_select(names, rows))
+            await _add(connection, of_days(month, end))
         return True
 
     async def _begin(self, connection: AsyncConnection, span: Span, start: int) -> bool:
@@ -157,9 +154,40 @@ class Summaries:
         done = await connection.execute(_state(span, start).where(~USAGE_PERIODS.c.folded).values(folded=True))
         return done.rowcount == 1
 
-    async def _add(self, connection: AsyncConnection, rows: Select[Any]) -> None:
-        names = ["facet", "span", "start", *_ALL, *SUMMARY_COUNTERS]
-        await connection.execute(insert(USAGE_SUMMARIES).from_select(names, rows))
+
+def of_rollups(facet: Facet, span: Span, day: int) -> Select[Any]:
+    """The rows of a facet for a day, or for each hour of it, from those of `usage_rollups`; see `_COLUMNS`."""
+    rollups = USAGE_ROLLUPS.c
+    dimensions = FACETS[facet]
+    kept = [rollups[name] if name in dimensions else literal("") for name in _ALL]
+    sums = [func.sum(errors()), *(_summed(name, rollups[name]) for name in COUNTERS)]
+    groups = [rollups[name] for name in dimensions]
+    start: ColumnElement[Any] = literal(day, BigInteger)
+    if span is Span.HOUR:
+        start = rollups.hour
+        groups.append(rollups.hour)
+    rows = select(literal(int(facet)), literal(int(span)), start, *kept, *sums).group_by(*groups)
+    rows = rows.where(rollups.hour >= day, rollups.hour < day + DAY)
+    if facet is Facet.TAGS:
+        return rows.where(rollups.tag != "")
+    return rows if facet is Facet.EVERY else rows.where(rollups.tag == "")
+
+
+def of_days(month: int, end: int) -> Select[Any]:
+    """The rows of a month that ends before `end`, from those of its days; see `_COLUMNS`."""
+    summaries = USAGE_SUMMARIES.c
+    kept = [summaries[name] for name in _ALL]
+    sums = [_summed(name, summaries[name]) for name in SUMMARY_COUNTERS]
+    start = literal(month, BigInteger)
+    return (
+        select(summaries.facet, literal(int(Span.MONTH)), start, *kept, *sums)
+        .where(*_of_spans((Span.DAY,)), summaries.start >= month, summaries.start < end)
+        .group_by(summaries.facet, *kept)
+    )
+
+
+async def _add(connection: AsyncConnection, rows: Select[Any]) -> None:
+    await connection.execute(insert(USAGE_SUMMARIES).from_select(_COLUMNS, rows))
 
 
 def _state(span: Span, start: int) -> Any:
@@ -169,21 +197,6 @@ def _state(span: Span, start: int) -> Any:
 def _of_spans(spans: Iterable[Span]) -> tuple[ColumnElement[bool], ...]:
     # By the index, which begins with the facet.
     return (USAGE_SUMMARIES.c.facet.in_([int(facet) for facet in Facet]), USAGE_SUMMARIES.c.span.in_(list(spans)))
-
-
-def _rollups(facet: Facet, span: Span, start: ColumnElement[Any]) -> Select[Any]:
-    """The rows of a facet, from those of `usage_rollups`."""
-    rollups = USAGE_ROLLUPS.c
-    dimensions = FACETS[facet]
-    kept = [rollups[name] if name in dimensions else literal("") for name in _ALL]
-    sums = [func.sum(errors()), *(_summed(name, rollups[name]) for name in COUNTERS)]
-    groups = [rollups[name] for name in dimensions]
-    if span is Span.HOUR:
-        groups.append(rollups.hour)
-    rows = select(literal(int(facet)), literal(int(span)), start, *kept, *sums).group_by(*groups)
-    if facet is Facet.TAGS:
-        return rows.where(rollups.tag != "")
-    return rows if facet is Facet.EVERY else rows.where(rollups.tag == "")
 
 
 def _summed(name: str, column: ColumnElement[Any]) -> ColumnElement[Any]:

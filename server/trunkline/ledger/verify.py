@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from trunkline.ledger.disk import Disk
 from trunkline.ledger.folders import Folders
 from trunkline.ledger.frame import Kind
+from trunkline.ledger.kept import kept_from
 from trunkline.ledger.recovery import ABANDONED, Part
 from trunkline.ledger.rows import Rollups, Row, entry_row, unpriced
 from trunkline.ledger.segment import HEAD, SUFFIX, segment_seed
+from trunkline.ledger.verify_summaries import check_summaries
 from trunkline.store.database import Database
 from trunkline.store.tables import COSTS, DIMENSIONS, LEDGER_ENTRIES, USAGE_ROLLUPS
 from trunkline.v1 import ledger_pb2
@@ -70,11 +72,16 @@ async def verify(
     Raises `GatewayError` (INTERNAL), and `OSError`.
     """
     report = Report()
+    async with database.reading() as connection:
+        entries_from, _ = await kept_from(connection)
+    # Of what is no longer kept, the sums alone are left.
+    start = entries_from if start is None else max(entries_from, start)
     for hour in await _hours(database, start, end):
         await _check_hour(database, hour, report)
-    await _check_corrections(database, report)
+    await check_summaries(database, start, end, report.tell)
+    await _check_corrections(database, entries_from, report)
     if journal is not None:
-        await _check_journal(database, journal, report)
+        await _check_journal(database, journal, entries_from, report)
     return report
 
 
@@ -147,13 +154,14 @@ def _named(row: Row) -> str:
     return " ".join(f"{name}={row[name]!r}" for name in DIMENSIONS if row[name] != "")
 
 
-async def _check_corrections(database: Database, report: Report) -> None:
+async def _check_corrections(database: Database, entries_from: int, report: Report) -> None:
     """Each correction must be of an entry that there is."""
     corrected = LEDGER_ENTRIES.alias("corrected")
     lonely = (
         select(LEDGER_ENTRIES.c.id, LEDGER_ENTRIES.c.corrects)
         .outerjoin(corrected, corrected.c.id == LEDGER_ENTRIES.c.corrects)
         .where(LEDGER_ENTRIES.c.corrects.is_not(None), corrected.c.id.is_(None))
+        .where(LEDGER_ENTRIES.c.ended_at >= entries_from * _MICROS)
         .limit(_MOST_PROBLEMS)
     )
     async with database.reading() as connection:
@@ -161,14 +169,14 @@ async def _check_corrections(database: Database, report: Report) -> None:
             report.tell(f"entry {row.id}: there is no entry {row.corrects} that it could correct")
 
 
-async def _check_journal(database: Database, root: Path, report: Report) -> None:
+async def _check_journal(database: Database, root: Path, entries_from: int, report: Report) -> None:
     """What was recorded is shipped in order: an entry that is not in the database is lost where a later one is."""
     folders = Folders(root, Disk())
     for damaged in folders.damaged():
         report.damaged += 1
         report.tell(f"{damaged} is damaged: entries are lost")
     for folder in await asyncio.to_thread(folders.all):
-        recorded = await asyncio.to_thread(_recorded, folder)
+        recorded = await asyncio.to_thread(_recorded, folder, entries_from)
         there: set[str] = set()
         async with database.reading() as connection:
             there |= await _present(connection, recorded)
@@ -182,8 +190,9 @@ async def _check_journal(database: Database, root: Path, report: Report) -> None
         report.unshipped += sum(name not in there for name in recorded[last + 1 :])
 
 
-def _recorded(folder: Path) -> list[str]:
-    """The ids of all entries in a folder, in order. Its process may live and remove segments meanwhile."""
+def _recorded(folder: Path, entries_from: int) -> list[str]:
+    """The ids of the entries in a folder that are still kept, in order. Its process may live and remove segments
+    meanwhile."""
     disk = Disk()
     names: list[str] = []
     for file in disk.names(folder):
@@ -193,7 +202,8 @@ def _recorded(folder: Path) -> list[str]:
             except FileNotFoundError:
                 continue
             part = Part(data, segment_seed(folder, file), len(HEAD))
-            names += [entry.id for kind, entry, _ in part if kind is Kind.CLOSED]
+            ended = [entry for kind, entry, _ in part if kind is Kind.CLOSED]
+            names += [entry.id for entry in ended if entry.end_time.seconds >= entries_from]
     return names
 
 
