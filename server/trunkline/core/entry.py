@@ -17,6 +17,7 @@ Authenticate = Callable[[str], Awaitable[Caller]]
 """A key as the caller sent it (empty where none) -> the caller; raises `GatewayError` (UNAUTHENTICATED)."""
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]{0,128})?")
 _TRUE = frozenset({"1", "true", "yes"})
 
 
@@ -47,7 +48,9 @@ class Entry:
         """
         given = headers.get("x-request-id", "")
         call = Call(id=given if _ID.fullmatch(given) else f"req_{secrets.token_hex(12)}", surface=surface)
-        call.traceparent = headers.get("traceparent", "")
+        parent = headers.get("traceparent", "")
+        # It goes on to providers: https://www.w3.org/TR/trace-context-1/#traceparent-header
+        call.traceparent = parent if _TRACEPARENT.fullmatch(parent) else ""
         for observer in self._observers:
             observer.call_started(call)
         return call

@@ -26,6 +26,8 @@ ABOUT_REQUEST: Final = frozenset(
 )
 """The reasons whose texts, where a provider wrote them, may quote what the caller sent."""
 
+_UNSEEN = re.compile("[\x80-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
 _SECRET = re.compile(
     r"""
       (?P<lead> \b(?:bearer|basic)\s+
@@ -43,8 +45,10 @@ def clip(text: str, limit: int) -> str:
     """`text`, at most `limit` characters of it, fit to be encoded as UTF-8."""
     if len(text) > limit:
         text = text[: limit - 3] + "..."
-    # Headers can hold lone surrogates, which no encoder takes.
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    if text.isascii():
+        return text  # JSON writes its control characters as escapes
+    # Headers can hold lone surrogates, which no encoder takes; terminals obey some of the rest.
+    return _UNSEEN.sub("\ufffd", text.encode("utf-8", "replace").decode())
 
 
 def scrub(text: str, limit: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 from urllib.request import getproxies, proxy_bypass
@@ -10,8 +11,10 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from trunkline.errors import GatewayError, provider_failed
+from trunkline.errors import GatewayError, invalid_request, provider_failed
 from trunkline.v1 import errors_pb2
+
+_DOTS: Final = re.compile(r"/\.{1,2}(?=[/?#]|$)")
 
 _LARGE: Final = 2**20
 """The most bytes of a body that is sent at one go."""
@@ -68,6 +71,9 @@ class AiohttpTransport:
             self._session = _session(self._timeout, _proxy(URL(self._base)))
         url = self._urls.get(path)
         if url is None:
+            if _DOTS.search(path):
+                # The name of a model made it one, and would lead to another path.
+                raise invalid_request("The model's name cannot be a part of an address.", "model")
             url = URL(self._base + path)
             if len(self._urls) < 64:
                 self._urls[path] = url

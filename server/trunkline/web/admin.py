@@ -11,6 +11,7 @@ from trunkline.config.model import HttpConfig
 from trunkline.core.entry import Entry
 from trunkline.web.exchange import json_response
 from trunkline.web.native.routes import routes as native_routes
+from trunkline.web.parser_log import PARSER_LOG
 from trunkline.web.server import Render, listen, metrics_route
 from trunkline.web.unknown import Unknown
 
@@ -39,7 +40,9 @@ class AdminServer:
         if metrics is not None:
             app.add_routes([metrics_route(metrics)])
         app.router.add_route("*", "/{path:.*}", Unknown({}).answer)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=5.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=PARSER_LOG, handler_cancellation=True, shutdown_timeout=5.0
+        )
 
     async def start(self) -> int:
         """Listen, and give the port. Raises `OSError` where the address is taken or a certificate cannot be used."""

@@ -89,7 +89,7 @@ class AnthropicSurface:
         """The request's body, with the betas of its header where Bedrock and Vertex AI take them: in the body."""
         wire = await read_object(http, timeout=self._body_timeout)
         betas = [beta for header in http.headers.getall("anthropic-beta", ()) for beta in header.split(",")]
-        betas = [beta.strip() for beta in betas if beta.strip()]
+        betas = [beta for one in betas if (beta := one.strip()) and beta.isascii()]
         if betas and "anthropic_beta" not in wire:
             wire["anthropic_beta"] = betas
         return Object(wire)
