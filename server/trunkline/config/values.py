@@ -30,7 +30,7 @@ _DEAREST = 1_000_000
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LABEL = re.compile(r"[0-9A-Za-z._-]{1,64}")
-_MOUNT = re.compile(r"(?:/[0-9A-Za-z._~-]+){1,8}")
+_MOUNT = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[0-9A-Za-z._~-]+){1,8}")
 _SERVED = frozenset(
     {
         "anthropic",
