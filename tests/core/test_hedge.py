@@ -201,3 +201,28 @@ def test_who_is_left_alone_is_no_spare() -> None:
         assert policy.hedge.take()
 
     virtual_time.run(main())
+
+
+async def test_a_caller_who_leaves_while_the_loser_ends_takes_nothing() -> None:
+    """What won is given back, too: a connection hangs on it."""
+    ending, discarded = asyncio.Event(), []
+
+    async def slow() -> str:
+        try:
+            return await asyncio.Future()
+        finally:
+            ending.set()
+            await asyncio.Future()
+
+    async def quick() -> str:
+        return "second"
+
+    async def discard(result: str) -> None:
+        discarded.append(result)
+
+    running = asyncio.create_task(race(slow(), quick, 0, discard))
+    await ending.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert discarded == ["second"]

@@ -54,12 +54,17 @@ async def race(
             winner = next((task for task in tasks if task in done and task.exception() is None), None)
         return (winner or tasks[0]).result()
     finally:
-        for task in tasks:
-            if task is not winner:
-                task.cancel()
         late = [task for task in tasks if task is not winner]
-        if late:
-            await asyncio.wait(late)
+        for task in late:
+            task.cancel()
+        try:
+            if late:
+                await asyncio.wait(late)
+        except asyncio.CancelledError:
+            if winner is not None:
+                # Nobody takes it any more.
+                await discard(winner.result())
+            raise
         for task in late:
             if not task.cancelled() and task.exception() is None:
                 await discard(task.result())
