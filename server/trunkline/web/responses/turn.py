@@ -17,6 +17,7 @@ from trunkline.store.stores import Said, Stores
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatRequest
 from trunkline.web.extensions import take_extensions
+from trunkline.web.responses.nested import flatten
 
 _PREFIXES: Final = {
     "message": "msg_",
@@ -70,6 +71,7 @@ async def begin(body: dict[str, Json], owner: str, stores: Stores, call: Call) -
 
     Raises `GatewayError`: INVALID_REQUEST, naming the field, NOT_FOUND where what it goes on from is missing.
     """
+    flatten(body)
     wire = Object(body)
     asked = take_extensions(wire, call)
     streamed = responses.take_stream(wire)
