@@ -13,7 +13,7 @@ from trunkline.catalog.catalog import Catalog
 from trunkline.errors import GatewayError
 from trunkline.routing.health import Board, Breaker, Health
 from trunkline.routing.offer import Offer
-from trunkline.routing.preferences import check_routing, checks_of, excluded, in_asked_order, slow
+from trunkline.routing.preferences import check_routing, checks_of, in_asked_order, slow
 from trunkline.routing.strategies import SORTS, Ranked
 from trunkline.v1.chat_pb2 import Routing
 
@@ -46,7 +46,7 @@ def test_every_sort_is_understood(word: str) -> None:
 
 def left_out(offer: Offer, routing: Routing) -> str | None:
     """The field by which an offer may not answer."""
-    return excluded(offer, checks_of(routing))
+    return next((field for field, may in checks_of(routing) if not may(offer)), None)
 
 
 @pytest.mark.parametrize(

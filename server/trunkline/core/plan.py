@@ -69,8 +69,7 @@ class Leg(Generic[R]):
     policy: Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Exclusion:
+class Exclusion(NamedTuple):
     """A target that may not answer, and why."""
 
     target: Target

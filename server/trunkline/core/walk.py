@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final, Generic, NamedTuple
 
@@ -47,7 +47,7 @@ class Walk(Generic[R]):
         self._jitter = jitter
         self._error: GatewayError | None = None
         self._able: Callable[[Candidate[R]], bool] = _anybody
-        self._fresh: list[Candidate[R]] = []
+        self._fresh: Iterator[Candidate[R]] = iter(())
         self._again: list[tuple[Candidate[R], float]] = []
         self._shut: list[Step[R]] = []
         self._tried = False
@@ -60,9 +60,8 @@ class Walk(Generic[R]):
         while True:
             leg = self._leg
             if self._error is not None and now >= min(self._until, self._deadline):
-                self._fresh.clear()
-            while self._fresh:
-                candidate = self._fresh.pop()
+                self._fresh = iter(())
+            for candidate in self._fresh:
                 wait = candidate.target.pulse.wait(now)
                 if wait <= 0:
                     return Step(candidate, 0.0, leg.policy)
@@ -100,7 +99,7 @@ class Walk(Generic[R]):
         in which it was written does not count against the route's."""
         self._able = able
         self._until = math.inf if self._leg.policy.timeout is None else now + self._leg.policy.timeout
-        self._fresh = [candidate for candidate in self._fresh if able(candidate)]
+        self._fresh = filter(able, self._fresh)
         self._again = [(candidate, ready) for candidate, ready in self._again if able(candidate)]
 
     def failed(self, candidate: Candidate[R], error: GatewayError, now: float) -> None:
@@ -113,7 +112,7 @@ class Walk(Generic[R]):
         if not error.row.fall_back:
             if not more:
                 raise error
-            self._fresh.clear()
+            self._fresh = iter(())
             self._again.clear()
         elif error.row.retry:
             wait = 0.0 if error.retry_after is None else error.retry_after.total_seconds()
@@ -121,18 +120,18 @@ class Walk(Generic[R]):
 
     def rest(self) -> list[Candidate[R]]:
         """Who was not asked yet in this leg, in order."""
-        return self._fresh[::-1]
+        rest = list(self._fresh)
+        self._fresh = iter(rest)
+        return rest
 
     def take(self, candidate: Candidate[R]) -> None:
         """`candidate` is asked out of turn."""
-        self._fresh.remove(candidate)
+        self._fresh = iter([one for one in self._fresh if one is not candidate])
 
     def _next_leg(self, now: float) -> None:
         self._at += 1
         leg = self._leg = self._legs[self._at]
-        self._fresh = list(leg.candidates[::-1])
-        if self._able is not _anybody:
-            self._fresh = [candidate for candidate in self._fresh if self._able(candidate)]
+        self._fresh = filter(self._able, leg.candidates)
         self._again = []
         self._left = leg.policy.retries
         self._round = 0

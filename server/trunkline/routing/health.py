@@ -103,8 +103,9 @@ class Health:
         self._resorted = -math.inf
         self._fault_at = -math.inf
         self._fault: GatewayError | None = None
-        self._median: float | None = None
-        self._median_until = -math.inf
+        self.median: float | None = None
+        """What `latency` tells of half of the calls, until `median_until`."""
+        self.median_until = -math.inf
         self.in_flight = 0
         self.faulty = False
         """Whether it ever failed; only then is `error_rate` worth a look."""
@@ -172,8 +173,8 @@ class Health:
     def latency(self, share: float = 0.5) -> float | None:
         """Seconds to the first token, or to the answer where none was streamed, for `share` of the calls."""
         now = time.monotonic()
-        if share == 0.5 and now < self._median_until:
-            return self._median
+        if share == 0.5 and now < self.median_until:
+            return self.median
         times = self._whole if self._first.is_stale(now) else self._first
         return None if times.is_stale(now) else times.quantile(share)
 
@@ -219,7 +220,7 @@ class Health:
         (self._first if streamed else self._whole).add(first, now)
         if streamed or self._first.is_stale(now):
             times = self._first if streamed else self._whole
-            self._median, self._median_until = times.quantile(0.5), now + OLD
+            self.median, self.median_until = times.quantile(0.5), now + OLD
         usage = attempt.usage
         tokens = usage.output_tokens if usage is not None else 0
         took = now - (attempt.first_event if streamed else attempt.started)

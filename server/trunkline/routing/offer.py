@@ -57,13 +57,14 @@ class Offer:
         self.slugs = frozenset(bases | {f"{base}/{key.casefold()}" for base in bases} if key else bases)
         self._catalog = catalog
         self._price: Price | None = None
-        self._blended = math.inf
-        self._until = -math.inf
+        self.last_blended = math.inf
+        """What `blended` is, until `until`."""
+        self.until = -math.inf
 
     @property
     def price(self) -> Price | None:
         """The price list in force; None where the model is unpriced there."""
-        if time.monotonic() >= self._until:
+        if time.monotonic() >= self.until:
             self._look()
         return self._price
 
@@ -76,15 +77,15 @@ class Offer:
     def blended(self) -> float:
         """Nano-dollars for a million tokens of which three are read for each that is written; infinite where the model
         is unpriced."""
-        if time.monotonic() >= self._until:
+        if time.monotonic() >= self.until:
             self._look()
-        return self._blended
+        return self.last_blended
 
     def _look(self) -> None:
-        self._until = time.monotonic() + _FRESH
+        self.until = time.monotonic() + _FRESH
         price = self._price = self._catalog.price(self.kind, self.target.model, self.target.provider.name)
         if price is None:
-            self._blended = math.inf
+            self.last_blended = math.inf
         else:
             written = price.output or 0
-            self._blended = (price.input * _READ_FOR_EACH_WRITTEN + written) / (_READ_FOR_EACH_WRITTEN + 1)
+            self.last_blended = (price.input * _READ_FOR_EACH_WRITTEN + written) / (_READ_FOR_EACH_WRITTEN + 1)

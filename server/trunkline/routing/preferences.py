@@ -57,11 +57,6 @@ def checks_of(routing: Routing) -> list[tuple[str, Check]]:
     return checks
 
 
-def excluded(offer: Offer, checks: Iterable[tuple[str, Check]]) -> str | None:
-    """The field by which the offer may not answer; None where it may."""
-    return next((field for field, may in checks if not may(offer)), None)
-
-
 def in_asked_order(ranked: Sequence[Ranked], routing: Routing) -> list[Ranked]:
     """Those of `provider_order` first, and the others behind them unless there are to be no fallbacks."""
     places: dict[str, int] = {}
@@ -70,11 +65,11 @@ def in_asked_order(ranked: Sequence[Ranked], routing: Routing) -> list[Ranked]:
     first: list[tuple[int, int]] = []
     rest: list[Ranked] = []
     for index, one in enumerate(ranked):
-        named = one.offer.slugs & places.keys()
-        if named:
-            first.append((min(places[slug] for slug in named), index))
-        else:
+        slugs = one.offer.slugs
+        if slugs.isdisjoint(places):
             rest.append(one)
+        else:
+            first.append((min(places[slug] for slug in slugs if slug in places), index))
     first.sort()
     asked = [Ranked(ranked[index].offer, None, "provider_order") for _, index in first]
     if routing.HasField("fallbacks") and not routing.fallbacks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import overload
 
 from trunkline.call import Call
 from trunkline.core.plan import Candidate, Exclusion, Leg, Plan, R
@@ -13,7 +14,7 @@ from trunkline.routing.affinity import Affinity, conversation_of, is_warm
 from trunkline.routing.names import Meaning, Names
 from trunkline.routing.needs import Needs, lacking, needs_of
 from trunkline.routing.offer import Offer
-from trunkline.routing.preferences import check_routing, checks_of, excluded, in_asked_order, slow
+from trunkline.routing.preferences import check_routing, checks_of, in_asked_order, slow
 from trunkline.routing.report import report_with_facts
 from trunkline.routing.rules import Rules
 from trunkline.routing.strategies import SORTS, Chance, Ranked, by_chance, strategies
@@ -158,7 +159,7 @@ class _Planning:
         plan.conversation = self._conversation
         return plan
 
-    def _candidates(self, meaning: Meaning, request: R, chat: ChatRequest | None) -> list[Candidate[R]]:
+    def _candidates(self, meaning: Meaning, request: R, chat: ChatRequest | None) -> Sequence[Candidate[R]]:
         """The targets of one name, in the order to try them."""
         offers = self._allowed(meaning, chat)
         if not offers:
@@ -175,7 +176,7 @@ class _Planning:
             ranked = self._with_affinity(ranked, chat)
         if routing.provider_order or routing.HasField("fallbacks"):
             ranked = in_asked_order(ranked, routing)
-        return [Candidate(offer.target, request, reason, score, offer) for offer, score, reason in ranked]
+        return _InOrder(ranked, request)
 
     def _of_name(self, meaning: Meaning) -> list[Offer]:
         """Those that the name itself allows; why the others are not among them is noted."""
@@ -189,8 +190,11 @@ class _Planning:
     def _allowed(self, meaning: Meaning, chat: ChatRequest | None) -> list[Offer]:
         """Those that may answer; why the others may not is noted."""
         offers = self._of_name(meaning)
-        if self._checks:
-            offers = self._without(offers, lambda offer: excluded(offer, self._checks))
+        for field, may in self._checks:
+            kept = [offer for offer in offers if may(offer)]
+            if len(kept) < len(offers):
+                self._exclusions += [Exclusion(offer.target, field) for offer in offers if not may(offer)]
+                offers = kept
         if meaning.auto and chat is not None:
             needs = self._needs = self._needs or needs_of(chat)
             if not meaning.common.suffices(needs):
@@ -236,6 +240,29 @@ class _Planning:
         error = not_found(f"No target is left that may answer. What left them out: {reasons}.", "routing")
         error.excluded_by = tuple(counts)
         return error
+
+
+class _InOrder(Sequence[Candidate[R]]):
+    """Candidates that are made when somebody looks at them: most calls look at the first alone."""
+
+    def __init__(self, ranked: Sequence[Ranked], request: R) -> None:
+        self._ranked = ranked
+        self._request = request
+
+    @overload
+    def __getitem__(self, index: int) -> Candidate[R]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Candidate[R]]: ...
+
+    def __getitem__(self, index: int | slice) -> Candidate[R] | Sequence[Candidate[R]]:
+        if isinstance(index, slice):
+            return _InOrder(self._ranked[index], self._request)
+        offer, score, reason = self._ranked[index]
+        return Candidate(offer.target, self._request, reason, score, offer)
+
+    def __len__(self) -> int:
+        return len(self._ranked)
 
 
 def _as_meant(request: ChatRequest, meaning: Meaning) -> ChatRequest:

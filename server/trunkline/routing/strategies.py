@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class InversePrice:
 
     def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
         """See `Strategy.rank`."""
-        prices = [offer.blended for offer in offers]
+        prices = _prices(offers)
         least = min([price for price in prices if 0 < price < math.inf], default=1.0)
         # What is free counts as a hundred times cheaper than the cheapest that is not.
         shares = [(least / (price or least / 100)) ** 2 for price in prices]
@@ -112,17 +113,18 @@ class Weighing:
     def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
         """See `Strategy.rank`."""
         now = self.now()
-        costs = [max(offer.blended, 1.0) for offer in offers]
-        waits = [offer.health.latency() for offer in offers]
+        costs = [price or 1.0 for price in _prices(offers)]
+        healths = [offer.health for offer in offers]
+        waits = [health.median if now < health.median_until else health.latency() for health in healths]
         quickest = min([wait for wait in waits if wait is not None], default=1.0)
         if None in waits:
             quickest /= 2
         finest = max([offer.facts.quality for offer in offers]) or 1.0
-        cost_share, quality_share, latency_share = self.cost * min(costs), self.quality / finest, self.latency
+        cost_share, latency_share = self.cost * min(costs), self.latency
         rated: list[tuple[float, float, int]] = []
         for index, offer in enumerate(offers):
-            health, cost, wait = offer.health, costs[index], waits[index]
-            score = quality_share * offer.facts.quality
+            health, cost, wait = healths[index], costs[index], waits[index]
+            score = self.quality * (offer.facts.quality / finest)
             if cost < math.inf:
                 score += cost_share / cost
             if wait is not None:
@@ -134,6 +136,11 @@ class Weighing:
             rated.append((-score, chance(), index))
         rated.sort()
         return [Ranked(offers[index], -score, "cost, quality and latency") for score, _, index in rated]
+
+
+def _prices(offers: Sequence[Offer]) -> list[float]:
+    now = time.monotonic()
+    return [offer.last_blended if now < offer.until else offer.blended for offer in offers]
 
 
 def _latency(offer: Offer) -> float:
