@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
-import requests
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -37,13 +36,6 @@ _CHAT: Final = frozenset({"chat", "stream_chat"})
 _EXPORT_SECONDS: Final = 5.0
 
 
-class _Straight(requests.Session):
-    """Follows no redirect, which would carry the headers to an address that nobody configured."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
-
-
 class Tracing:
     """An observer that traces.
 
@@ -62,10 +54,7 @@ class Tracing:
         addresses: Mapping[str, Address] = MappingProxyType({}),
     ) -> None:
         exporter = OTLPSpanExporter(
-            endpoint=_traces_url(endpoint),
-            headers=dict(headers or {}),
-            timeout=_EXPORT_SECONDS,
-            session=_Straight(),
+            endpoint=_traces_url(endpoint), headers=dict(headers or {}), timeout=_EXPORT_SECONDS
         )
         release = version("trunkline")
         self._provider = TracerProvider(
