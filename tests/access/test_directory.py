@@ -67,7 +67,7 @@ async def test_one_query_for_a_key() -> None:
 
 async def test_guesses_cost_no_query_each() -> None:
     """One query runs at a time and takes all that wait; the same guess is not looked for twice."""
-    directory, records, _ = made()
+    directory, records, _ = made(most=1000)
     records.put(key(directory, "ann"))
     records.gate.clear()
     asked = [asyncio.create_task(name_of(directory, f"guess{number % 200}")) for number in range(400)]

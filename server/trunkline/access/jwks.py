@@ -24,8 +24,8 @@ _TIMEOUT: Final = 5.0
 _MOST_BYTES: Final = 256 * 1024
 _MOST_KEYS: Final = 64
 
-_KINDS: Final = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
-"""The one algorithm of each type of key. A shared secret, `oct`, is none: who publishes it shares it with everyone."""
+_KINDS: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
+"""The one algorithm of each type and curve of key. A shared secret, `oct`, is none: who publishes it shares it with everyone."""
 
 _log = logging.getLogger("trunkline")
 
@@ -153,8 +153,11 @@ def _key(data: Any, algorithms: frozenset[str]) -> PyJWK | None:
     """The key, where it is one that signs by one of `algorithms`."""
     if not isinstance(data, dict) or data.get("use", "sig") != "sig":
         return None
-    algorithm = _KINDS.get(data.get("kty", ""))
-    if algorithm not in algorithms or data.get("alg", algorithm) != algorithm or data.get("crv") == "secp256k1":
+    kind, curve = data.get("kty"), data.get("crv")
+    if not isinstance(kind, str) or not isinstance(curve, str | None):
+        return None
+    algorithm = _KINDS.get((kind, curve))
+    if algorithm not in algorithms or data.get("alg", algorithm) != algorithm:
         return None
     public = {name: value for name, value in data.items() if name not in ("d", "p", "q", "dp", "dq", "qi", "oth")}
     try:
