@@ -21,13 +21,17 @@ _NANO_PER_DOLLAR: Final = 1e9
 
 def check_routing(routing: Routing) -> None:
     """Raise `GatewayError` (INVALID_REQUEST) where `routing` says what nobody understands."""
-    if routing.sort.by and routing.sort.by not in SORTS:
+    sort = routing.sort.by
+    if sort and sort not in SORTS:
         known = ", ".join(f"`{word}`" for word in sorted(SORTS))
         raise invalid_request(f"`routing.sort.by` must be one of {known}.", "routing.sort.by")
     if routing.data_collection not in ("", "allow", "deny"):
         raise invalid_request("`routing.data_collection` must be `allow` or `deny`.", "routing.data_collection")
+    if not routing.HasField("max_price"):
+        return
+    most = routing.max_price
     for name in ("prompt", "completion", "request", "image", "audio"):
-        if routing.max_price.HasField(name) and not 0 <= getattr(routing.max_price, name) < math.inf:
+        if most.HasField(name) and not 0 <= getattr(most, name) < math.inf:
             raise invalid_request(f"`routing.max_price.{name}` must not be negative.", f"routing.max_price.{name}")
 
 

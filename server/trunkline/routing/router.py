@@ -14,7 +14,7 @@ from trunkline.routing.affinity import Affinity, conversation_of, is_warm
 from trunkline.routing.names import Meaning, Names
 from trunkline.routing.needs import Needs, lacking, needs_of
 from trunkline.routing.offer import Offer
-from trunkline.routing.preferences import check_routing, checks_of, in_asked_order, slow
+from trunkline.routing.preferences import Check, check_routing, checks_of, in_asked_order, slow
 from trunkline.routing.report import report_with_facts
 from trunkline.routing.rules import Rules
 from trunkline.routing.strategies import SORTS, Chance, Ranked, by_chance, strategies
@@ -87,10 +87,14 @@ class _Planning:
     """The making of one plan."""
 
     def __init__(self, routing: Routing, router: Router, call: Call) -> None:
-        if routing is not _NO_ROUTING:
-            check_routing(routing)
         self._routing = routing
-        self._checks = checks_of(routing) if routing is not _NO_ROUTING else []
+        self._wishes = routing is not _NO_ROUTING
+        self._checks: list[tuple[str, Check]] = []
+        self._sort = ""
+        if self._wishes:
+            check_routing(routing)
+            self._checks = checks_of(routing)
+            self._sort = routing.sort.by
         self._router = router
         self._call = call
         self._exclusions: list[Exclusion] = []
@@ -115,7 +119,7 @@ class _Planning:
         """What the names stand for. One that leads nowhere is passed over where another one leads somewhere."""
         meanings: list[Meaning] = []
         first: GatewayError | None = None
-        for one in (name, *self._routing.fallback_models):
+        for one in (name, *self._routing.fallback_models) if self._wishes else (name,):
             try:
                 meaning = await self._router.names.resolve(one)
                 meanings.append(self._permitted(one, meaning) if self._call.owner.restricted else meaning)
@@ -145,7 +149,7 @@ class _Planning:
 
     def _merged(self, meanings: Sequence[Meaning]) -> Sequence[Meaning]:
         """One meaning for all names where their targets are to be put in one order."""
-        if not self._routing.sort.across_models or len(meanings) == 1:
+        if len(meanings) == 1 or not self._routing.sort.across_models:
             return meanings
         offers = {offer.target.id: offer for meaning in meanings for offer in self._of_name(meaning)}
         return [replace(meanings[0], offers=list(offers.values()), free=False, features=frozenset())]
@@ -154,10 +158,7 @@ class _Planning:
         kept = [leg for leg in legs if leg.candidates]
         if not kept:
             raise self._nobody()
-        sort = self._routing.sort.by
-        plan = Plan(kept, sort or meaning.mode, rule, self._exclusions)
-        plan.conversation = self._conversation
-        return plan
+        return Plan(kept, self._sort or meaning.mode, rule, self._exclusions, self._conversation)
 
     def _candidates(self, meaning: Meaning, request: R, chat: ChatRequest | None) -> Sequence[Candidate[R]]:
         """The targets of one name, in the order to try them."""
@@ -165,16 +166,17 @@ class _Planning:
         if not offers:
             return []
         routing = self._routing
-        strategy = SORTS[routing.sort.by] if routing.sort.by else meaning.strategy
+        strategy = SORTS[self._sort] if self._sort else meaning.strategy
         ranked = self._router.rank(offers, strategy) if len(offers) > 1 else [Ranked(offers[0], None, "only target")]
         spreads = len(ranked) > 1 and self._router.spreads(strategy)
         if spreads and [one for one in ranked if one.offer.health.uneasy]:
             ranked = _last(ranked, lambda offer: "failed of late" if offer.health.suffers(self._now) else None)
-        if routing.HasField("preferred_min_throughput") or routing.HasField("preferred_max_latency"):
+        if self._wishes and (routing.HasField("preferred_min_throughput") or routing.HasField("preferred_max_latency")):
             ranked = _last(ranked, lambda offer: slow(offer, routing))
-        if spreads and chat is not None and not routing.provider_order:
+        ordered = self._wishes and bool(routing.provider_order)
+        if spreads and chat is not None and not ordered:
             ranked = self._with_affinity(ranked, chat)
-        if routing.provider_order or routing.HasField("fallbacks"):
+        if ordered or (self._wishes and routing.HasField("fallbacks")):
             ranked = in_asked_order(ranked, routing)
         return _InOrder(ranked, request)
 
