@@ -8,6 +8,8 @@ from trunkline.errors import provider_failed
 
 _MOST = 32 * 1024 * 1024
 """The most bytes of one event."""
+_LINE = 64
+"""What each of its lines counts for beside its bytes: empty ones take memory, too."""
 
 
 class Event(NamedTuple):
@@ -28,6 +30,7 @@ class Reader:
         self._line: list[bytes] = []
         self._type = b""
         self._data: list[bytes] = []
+        self._held = 0
         self._size = 0
         self._started = False
 
@@ -55,7 +58,7 @@ class Reader:
             self._take(line, events)
         if rest:
             self._line.append(rest)
-        self._size = len(rest) + sum(map(len, self._data))
+        self._size = len(rest) + self._held
         self._bound()
         return events
 
@@ -78,10 +81,13 @@ class Reader:
                 data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
                 events.append(Event(self._type, data))
                 self._data = []
+                self._held = 0
             self._type = b""
         elif line.startswith(b"data:"):
             self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+            self._held += len(line) + _LINE
         elif line.startswith(b"event:"):
             self._type = line[6:].removeprefix(b" ")
         elif line == b"data":
             self._data.append(b"")
+            self._held += _LINE
