@@ -64,6 +64,7 @@ _LONGEST_PAGE: Final = 1000
 _MOST_OWN: Final = 100
 """The keys that users may make themselves, those that admins made among them."""
 _LONGEST_GRACE: Final = timedelta(days=30)
+_LONGEST_ID: Final = 64
 _SECRET: Final = (16, 512)
 """The lengths of secrets that come from elsewhere."""
 
@@ -127,7 +128,7 @@ class KeyDesk:
             "team_id": request.team_id,
             "user_id": request.user_id,
         }
-        keys = await self._records.page(filters, request.page_token, size + 1)
+        keys = await self._records.page(_ids(filters), _after(request.page_token), size + 1)
         return ListKeysResponse(keys=keys[:size], next_page_token=keys[size - 1].id if len(keys) > size else "")
 
     async def get_key(self, request: GetKeyRequest, call: Call) -> Key:
@@ -337,7 +338,7 @@ class KeyDesk:
     @staticmethod
     async def _owner(records: OwnerStore[AnyOwner], name: str, at: str) -> AnyOwner:
         try:
-            return await records.get(name)
+            return await records.get(_id(name, at))
         except GatewayError as error:
             if error.reason == errors_pb2.ERROR_REASON_NOT_FOUND:
                 raise invalid_request(error.message, at) from None
@@ -364,7 +365,7 @@ class _Owners(Generic[AnyOwner]):
 
     async def page(self, request: Any, filters: Mapping[str, str]) -> tuple[list[AnyOwner], str]:
         size = _size(request.page_size)
-        found = await self._records.page(filters, request.page_token, size + 1)
+        found = await self._records.page(_ids(filters), _after(request.page_token), size + 1)
         return found[:size], found[size - 1].id if len(found) > size else ""
 
     async def update(self, asked: AnyOwner, mask: FieldMask) -> AnyOwner:
@@ -448,7 +449,17 @@ def _size(asked: int) -> int:
     return min(asked or _PAGE, _LONGEST_PAGE)
 
 
+def _ids(filters: Mapping[str, str]) -> Mapping[str, str]:
+    return {field: _id(name, field) for field, name in filters.items() if name}
+
+
+def _after(token: str) -> str:
+    return _id(token, "page_token") if token else ""
+
+
 def _id(name: str, at: str = "id") -> str:
     if not name:
         raise invalid_request(f"`{at}` is required.", at)
+    if len(name) > _LONGEST_ID or not name.isprintable():
+        raise invalid_request(f"`{at}` is no id.", at)
     return name
