@@ -13,6 +13,7 @@ from trunkline.access.limits.refusal import refusal
 from trunkline.accounting.bill import estimate
 from trunkline.accounting.claims import claims_of, limit_headers
 from trunkline.accounting.entries import closed, opened
+from trunkline.accounting.rebuild import Restorer
 from trunkline.call import Call, Caller
 from trunkline.core.plan import Plan
 from trunkline.errors import GatewayError, unavailable
@@ -35,7 +36,8 @@ _log = logging.getLogger("trunkline")
 
 
 class Accounts:
-    """The `Meter` of a gateway. `limits_of` tells the limits of a caller; without `ledger` nothing is recorded."""
+    """The `Meter` of a gateway. `limits_of` tells the limits of a caller; without `ledger` nothing is recorded, and
+    without `restorer` counters that forgot what was used begin anew."""
 
     def __init__(
         self,
@@ -43,11 +45,13 @@ class Accounts:
         limits_of: Callable[[Caller], Sequence[Limit]],
         ledger: Ledger | None,
         unpriced: Unpriced = "refuse_limited",
+        restorer: Restorer | None = None,
     ) -> None:
         self._limiter = limiter
         self._limits_of = limits_of
         self._ledger = ledger
         self._unpriced = unpriced
+        self._restorer = restorer
         self._held: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._beating: asyncio.Task[None] | None = None
@@ -71,6 +75,8 @@ class Accounts:
             self._check_unpriced(call, limits)
         tab = Tab(self, call, plan, self._new_id())
         if limits:
+            if self._restorer is not None and not self._restorer.right(limits):
+                await self._restorer.restore(limits, call.owner)
             claims = claims_of(limits, call, plan, size)
             answer = await self._limiter.reserve(tab.id, claims, LEASE)
             call.limits = limit_headers(answer.standings)

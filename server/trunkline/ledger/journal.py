@@ -140,6 +140,16 @@ class Journal:
         size = sum(segment.synced for segment in tuple(self._commits.segments))
         return Pending(max(0, self._entries - self._shipped), size)
 
+    @property
+    def recorded(self) -> int:
+        """How many entries of this process were recorded so far."""
+        return self._entries
+
+    @property
+    def recorded_and_shipped(self) -> int:
+        """How many of these, in their order, are in the database."""
+        return self._shipped
+
     def oldest(self) -> Segment | None:
         """The segment to ship from."""
         return self._commits.segments[0] if self._commits.segments else None

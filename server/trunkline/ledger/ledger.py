@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from trunkline.store.database import Database
 
 JOURNAL: Final = "journal"
 """The journal's folder, in that of the data."""
+
+_LOOK: Final = 0.05
 
 
 class Ledger:
@@ -47,6 +50,16 @@ class Ledger:
         await self.journal.close()
         await self.shipper.close(grace)
         await self.journal.leave()
+
+    async def recovered(self) -> None:
+        """Return when all that dead processes had left at the start is in the database, however long that takes."""
+        await self.shipper.recovered.wait()
+
+    async def caught_up(self) -> None:
+        """Return when all that was recorded before is in the database, whatever is recorded meanwhile."""
+        recorded = self.journal.recorded
+        while self.journal.recorded_and_shipped < recorded:  # noqa: ASYNC110 - it is waited for after outages alone
+            await asyncio.sleep(_LOOK)
 
     async def shipped(self) -> None:
         """Return when all that was recorded before is in the database, and what dead processes had left at the start,

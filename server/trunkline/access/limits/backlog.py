@@ -32,12 +32,13 @@ class Running(NamedTuple):
 class Ended(NamedTuple):
     """A call that ended and what it used; without `call`, one that was not let in but may be booked.
 
-    `asked` where Valkey has been asked to settle it, and may have done so.
+    `asked` where Valkey has been asked to settle it, and may have done so. `at` is when it ended, by the replica's clock.
     """
 
     call: Running | None
     actual: Mapping[Unit, int]
     asked: bool = False
+    at: int = 0
 
 
 class Backlog:
@@ -66,9 +67,9 @@ class Backlog:
                 key = limit.counter, limit.window.bucket(call.at)
                 self._used[key] = limit, self._used.get(key, (limit, 0))[1] + amount
 
-    def lose(self) -> None:
-        """Forget what ended, since somebody else tells of it."""
-        self._ended.clear()
+    def lose(self, before: int) -> None:
+        """Forget what ended before a time, since somebody else tells of it."""
+        self._ended = {name: ended for name, ended in self._ended.items() if ended.at >= before}
         self._used.clear()
         self._debts.clear()
 
@@ -102,7 +103,7 @@ class Backlog:
         ended = self._ended.get(id)
         if ended is None:
             return
-        call, actual, asked = ended
+        call, actual, asked, _ = ended
         if call is not None and (call.doubtful or emptied or not asked):
             await self._shared.adopt(id, call.claims, 0, call.at / SECOND)
         await self._shared.settle(id, actual)

@@ -48,8 +48,8 @@ class FallbackLimiter:
     When it is back it is told, once each, what was used and settled meanwhile, and which calls run.
 
     Where Valkey is found empty, at the start or after an outage, the first replica that finds it so awaits `rebuild`
-    before it lets calls in, again and again until that succeeds. It must tell of all calls that have ended; those that
-    run are told of here. `peek`, `book` and `forget` raise `UnavailableError` in an outage.
+    before it lets calls in, again and again until that succeeds. It, or whoever calls `restore`, must tell of all calls
+    that ended before `since`; those that run or ended later are told of here. `peek`, `book` and `forget` raise `UnavailableError` in an outage.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class FallbackLimiter:
         if self._outage is not None:
             self._outage.limiter.settle_now(id, actual)
         if call is None or not call.local:
-            return await self._end(id, Ended(call, actual))
+            return await self._end(id, Ended(call, actual, at=self._clock()))
         self._backlog.use(call, actual)
         if call.doubtful:
             self._backlog.end(id, Ended(None, NOTHING))
@@ -140,6 +140,24 @@ class FallbackLimiter:
     async def forget(self, limits: Sequence[Limit]) -> None:
         """See `Limiter`."""
         await self._asked(lambda: self._shared.forget(limits))
+
+    @property
+    def generation(self) -> str | None:
+        """See `Restorable`."""
+        return self._generation
+
+    @property
+    def since(self) -> float:
+        """See `Restorable`."""
+        return self._shared.since
+
+    async def restored(self, limits: Sequence[Limit]) -> list[bool]:
+        """See `Restorable`."""
+        return await self._asked(lambda: self._shared.restored(limits))
+
+    async def restore(self, limit: Limit, used: Sequence[tuple[float, int]]) -> None:
+        """See `Restorable`."""
+        await self._asked(lambda: self._shared.restore(limit, used))
 
     async def close(self) -> None:
         """See `Limiter`. What Valkey could not be told stays untold."""
@@ -254,7 +272,7 @@ class FallbackLimiter:
         self._must_rebuild |= first
         if self._rebuild is not None:
             if emptied:
-                self._backlog.lose()
+                self._backlog.lose(round(self._shared.since * SECOND))
             if self._must_rebuild:
                 await self._rebuild()
         self._must_rebuild = False

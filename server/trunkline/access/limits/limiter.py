@@ -64,3 +64,27 @@ class Limiter(Protocol):
     async def close(self) -> None:
         """Let go of connections. Reservations stay as they are."""
         ...
+
+
+class Restorable(Protocol):
+    """A `Limiter` whose counters may have lost what was used before."""
+
+    @property
+    def generation(self) -> str | None:
+        """What tells these counters from others that were there before; None while that is not known."""
+        ...
+
+    @property
+    def since(self) -> float:
+        """Since when these are there, in seconds since the epoch: what ended before is to be restored, and what ended
+        later is told by whoever let it in."""
+        ...
+
+    async def restored(self, limits: Sequence[Limit]) -> list[bool]:
+        """Whether each counter holds what was used before. Raises `UnavailableError`."""
+        ...
+
+    async def restore(self, limit: Limit, used: Sequence[tuple[float, int]]) -> None:
+        """Add what was used before, unless that was done: times, in seconds since the epoch, and amounts. Raises
+        `UnavailableError`."""
+        ...

@@ -4,6 +4,7 @@
 -- {namespace}:n:COUNTER  hash: bucket -> amount, and `used` (their sum), `oldest` and `newest` bucket
 -- {namespace}:h:COUNTER  sorted set: id of a running call, by when its lease ends
 -- {namespace}:r:ID       what an open call has booked; empty once it is settled
+-- {namespace}:restored    set: the counters that hold what was used before they were there
 -- {namespace}:generation
 --
 -- Times are in microseconds and amounts at most 2^53 - 1: whole numbers that a double holds exactly.
@@ -242,14 +243,35 @@ end
 function verbs.forget()
     for _, limit in ipairs(asked.limits) do
         redis.call('DEL', space .. ':n:' .. limit.counter, space .. ':h:' .. limit.counter)
+        redis.call('SREM', space .. ':restored', limit.counter)
     end
     return true
 end
 
--- What tells these counters from others that took their place; true for the one who asks first.
+-- For each counter, whether it holds what was used before it was there.
+function verbs.restored()
+    local told = {}
+    for i, limit in ipairs(asked.limits) do
+        told[i] = redis.call('SISMEMBER', space .. ':restored', limit.counter) == 1
+    end
+    return told
+end
+
+-- Add what was used before a counter was there, once.
+function verbs.restore()
+    if redis.call('SADD', space .. ':restored', asked.limit.counter) == 0 then return false end
+    for _, used in ipairs(asked.used) do
+        local one = counter(asked.limit)
+        add(one, bucket_of(asked.limit.window, used[1]), used[2])
+    end
+    return true
+end
+
+-- What tells these counters from others that took their place, and since when they are there; true for the one who asks
+-- first.
 function verbs.meet()
     local key = space .. ':generation'
-    local first = redis.call('SET', key, asked.token, 'NX')
+    local first = redis.call('SET', key, asked.token .. '@' .. string.format('%d', now), 'NX')
     return {redis.call('GET', key), first and true or false}
 end
 

@@ -33,7 +33,10 @@ class MemoryLimiter:
         self._retention = round(retention * SECOND)
         self._counters: dict[str, Counter] = {}
         self._open: dict[str, _Reservation] = {}
+        self._restored: set[str] = set()
         self._new = 0
+        self.generation = ""
+        self.since = clock() / SECOND
 
     @property
     def counters(self) -> int:
@@ -68,6 +71,18 @@ class MemoryLimiter:
         """See `Limiter`."""
         for limit in limits:
             self._counters.pop(limit.counter, None)
+            self._restored.discard(limit.counter)
+
+    async def restored(self, limits: Sequence[Limit]) -> list[bool]:
+        """See `Restorable`."""
+        return [limit.counter in self._restored for limit in limits]
+
+    async def restore(self, limit: Limit, used: Sequence[tuple[float, int]]) -> None:
+        """See `Restorable`."""
+        if limit.counter not in self._restored:
+            self._restored.add(limit.counter)
+            for at, amount in used:
+                self.book_now(limit, amount, at)
 
     async def close(self) -> None:
         """See `Limiter`."""

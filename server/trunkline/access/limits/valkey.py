@@ -56,6 +56,11 @@ class _Book(_Asked, kw_only=True, omit_defaults=True):
     at: int | None = None
 
 
+class _Restore(_Asked, kw_only=True, omit_defaults=True):
+    limit: Limit
+    used: Sequence[tuple[int, int]]
+
+
 class _Meet(_Asked, kw_only=True, omit_defaults=True):
     token: str
 
@@ -70,6 +75,7 @@ _reserved: Final = msgspec.msgpack.Decoder(_Reserved).decode
 _settled: Final = msgspec.msgpack.Decoder(bool).decode
 _renewed: Final = msgspec.msgpack.Decoder(list[str]).decode
 _peeked: Final = msgspec.msgpack.Decoder(list[_Standing]).decode
+_restored: Final = msgspec.msgpack.Decoder(list[bool]).decode
 _met: Final = msgspec.msgpack.Decoder(tuple[str, bool]).decode
 
 
@@ -151,11 +157,27 @@ class ValkeyLimiter:
         """See `Limiter`."""
         await self._script.call("forget", _encode(_Limits(limits=limits, now=self._now(), generation=self.generation)))
 
+    @property
+    def since(self) -> float:
+        """See `Restorable`."""
+        return 0.0 if self.generation is None else int(self.generation.rpartition("@")[2]) / SECOND
+
+    async def restored(self, limits: Sequence[Limit]) -> list[bool]:
+        """See `Restorable`."""
+        asked = _Limits(limits=limits, now=self._now(), generation=self.generation)
+        return _restored(await self._script.call("restored", _encode(asked)))
+
+    async def restore(self, limit: Limit, used: Sequence[tuple[float, int]]) -> None:
+        """See `Restorable`."""
+        amounts = [(round(at * SECOND), amount) for at, amount in used]
+        asked = _Restore(limit=limit, used=amounts, now=self._now(), generation=self.generation)
+        await self._script.call("restore", _encode(asked))
+
     async def meet(self) -> tuple[str, bool]:
         """What tells these counters from others: their generation; and whether this is the first who asks, and so the
         one who may have to rebuild them.
         """
-        return _met(await self._script.call("meet", _encode(_Meet(token=uuid4().hex))))
+        return _met(await self._script.call("meet", _encode(_Meet(token=uuid4().hex, now=self._now()))))
 
     async def ping(self) -> None:
         """Return when Valkey answers. Raises `UnavailableError`."""
