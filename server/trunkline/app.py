@@ -25,6 +25,8 @@ from trunkline.core.entry import Entry
 from trunkline.core.pages import Pages
 from trunkline.errors import GatewayError
 from trunkline.house import House, build
+from trunkline.ledger.retention import Retention
+from trunkline.ledger.summaries import Summaries
 from trunkline.observe.setup import Observers
 from trunkline.routing.rules import MadeRules
 from trunkline.rpc.server import RpcServer
@@ -92,6 +94,8 @@ class App:
         pages = Pages(config.http.cors_origins, config.http.hosts)
         self._entry = Entry(house.gateway, house.keys.authenticate, self._observers.observers, pages)
         self._stores = _stores(database, config)
+        self._summaries = Summaries(database)
+        self._retention = Retention(database, config.ledger.entries_days, config.ledger.retention_days)
         self._running: list[asyncio.Task[None]] = []
         self._member = Membership.of(environ)
         shared = self._member is not None
@@ -206,7 +210,7 @@ class App:
             try:
                 config = await asyncio.to_thread(self._load)
                 new = await build(
-                    config, self._environ, old.board, self._accounts, self._rules.made, self._keys.directory
+                    config, self._environ, old, self._accounts, self._rules.made, self._keys.directory
                 )
             except ConfigError as error:
                 _log.error("reload: the configuration is refused and the old one stays:\n%s", error)
@@ -242,8 +246,9 @@ class App:
     async def _sweep(self) -> None:
         """Forget again and again what need no longer be kept."""
         while True:
-            with suppress(GatewayError):  # the store told why in the log; the next look may succeed
-                await self._stores.sweep()
+            for look in (self._stores.sweep, self._summaries.fold, self._retention.sweep):
+                with suppress(GatewayError):  # the store told why in the log; the next look may succeed
+                    await look()
             await asyncio.sleep(_SWEEP)
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:

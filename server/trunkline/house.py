@@ -44,6 +44,7 @@ class House:
     plugins: Plugins
     gateway: Gateway
     board: Board
+    affinity: Affinity
     keys: Keys
 
     async def close(self) -> None:
@@ -58,13 +59,14 @@ class House:
 async def build(
     config: Config,
     environ: Mapping[str, str],
-    board: Board | None = None,
+    before: House | None = None,
     meter: Meter | None = None,
     made: MadeRules | None = None,
     directory: Directory | None = None,
 ) -> House:
-    """Make what `config` describes; `board` tells how its targets did so far, `meter` counts its calls, `made` holds
-    the rules that were made by API, and `directory` the keys. Raises `ConfigError`."""
+    """Make what `config` describes. Of the house `before` it is taken over how targets did and where conversations
+    are; `meter` counts its calls, `made` holds the rules that were made by API, and `directory` the keys. Raises
+    `ConfigError`."""
     keys = keys_of(config, directory)
     settings = await discover(config, environ)
     try:
@@ -77,12 +79,12 @@ async def build(
     kinds = {name: provider.kind for name, provider in settings.items()}
     catalog = Catalog(overrides(config.catalog))
     listing = Listing(target_names(config), list(asked.values()), Describer(catalog, kinds, parameters_of))
-    board = board or Board()
+    board, affinity = (Board(), Affinity()) if before is None else (before.board, before.affinity)
     board.breaker = breaker_of(config)
-    router = Router(Names(spec, catalog, board, listing), Affinity(), rules_of(config, made))
+    router = Router(Names(spec, catalog, board, listing), affinity, rules_of(config, made))
     plugins = _plugins(config, router.names)
     gateway = Gateway(router, listing, limits, plugins, meter)
-    return House(config, providers, plugins, gateway, board, keys)
+    return House(config, providers, plugins, gateway, board, affinity, keys)
 
 
 def _plugins(config: Config, names: Names) -> Plugins:

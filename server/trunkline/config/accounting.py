@@ -25,6 +25,15 @@ class LedgerConfig(Section):
     keep_free_bytes: Size = Field(
         default=256 << 20, description="How much of the disk is left to others: below it, no new call is taken."
     )
+    entries_days: Count | None = Field(
+        default=None,
+        description="For how many days entries are kept. Their sums stay: whole hours are told as before. By default "
+        "as long as the sums.",
+    )
+    retention_days: Count | None = Field(
+        default=None,
+        description="For how many days the sums of entries are kept, and the entries at the most. By default for ever.",
+    )
     unpriced: Literal["allow", "refuse_limited", "refuse"] = Field(
         default="refuse_limited",
         description="What becomes of calls of models whose price is not known: all are taken, those of callers with a "
