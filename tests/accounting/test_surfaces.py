@@ -260,6 +260,17 @@ async def test_a_stream_that_broke_is_charged_for_what_came(surfaces: Surfaces) 
     assert entry.cost.total_nanos >= DOLLAR // 10**6
 
 
+async def test_every_call_has_its_price(surfaces: Surfaces) -> None:
+    """The second one, for which less is looked up, as the first."""
+    surfaces.limits.append(Limit("money", Unit.MONEY, 10**12, TOTAL))
+    async with httpx.AsyncClient(base_url=surfaces.http) as client:
+        for _ in range(3):
+            assert (await client.post("/v1/chat/completions", json=BODIES["openai"][1])).status_code == 200
+    entries = await surfaces.entries()
+    assert len({entry.cost.total_nanos for entry in entries}) == 1
+    assert all(entry.price_version for entry in entries)
+
+
 async def test_done_is_told_once(surfaces: Surfaces) -> None:
     """A stream whose client saw `[DONE]` is in the ledger before the client can ask."""
     async with httpx.AsyncClient(base_url=surfaces.http) as client:

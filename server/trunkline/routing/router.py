@@ -47,7 +47,8 @@ class Router:
             meaning = self._names.known(request.model)
             if meaning is not None and len(meaning.offers) == 1 and meaning.plain:
                 # What most calls are: one name, one target, and nothing to choose.
-                candidate = Candidate(meaning.offers[0].target, request, "the only target")
+                offer = meaning.offers[0]
+                candidate = Candidate(offer.target, request, "the only target", offer=offer)
                 return Plan([Leg([candidate], meaning.policy)], meaning.mode, rule)
         routing = request.routing if request.HasField("routing") else _NO_ROUTING
         return await _Planning(routing, self, call).chat(request, rule)
