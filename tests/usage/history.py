@@ -13,10 +13,10 @@ from trunkline.store.database import Database
 from trunkline.v1 import ledger_pb2
 from trunkline.v1.ledger_pb2 import LedgerEntry
 
-START = BEGIN // 1000
-"""Microseconds since the epoch."""
+START = (BEGIN + 21 * 24 * HOUR) // 1000
+"""Microseconds since the epoch: two days before a month begins."""
 
-SPAN = 70 * 24 * HOUR // 1000
+SPAN = 34 * 24 * HOUR // 1000
 """How long it goes on."""
 
 Group = Callable[[LedgerEntry], Sequence[str]]
@@ -24,7 +24,7 @@ Group = Callable[[LedgerEntry], Sequence[str]]
 
 
 def history(count: int, seed: int = 1) -> list[LedgerEntry]:
-    """Calls of 70 days, at any moment of them, some of which were corrected."""
+    """Calls of 34 days, at any moment of them, some of which were corrected."""
     chance = random.Random(seed)  # noqa: S311
     entries = []
     for _ in range(count):

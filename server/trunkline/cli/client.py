@@ -50,6 +50,10 @@ class Client(Protocol):
         """The answer to any other unary RPC."""
         ...
 
+    def ask_all(self, rpc: MethodDescriptor, request: Any) -> AsyncGenerator[Any, None]:
+        """The messages that any other streaming RPC answers with."""
+        ...
+
     async def close(self) -> None:
         """Close the connection."""
         ...

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
-from trunkline.web.native.rules import rules_of
+from trunkline.web.native.decode import is_map
+from trunkline.web.native.rules import descriptor_of, rules_of
 
 _VARIABLE = re.compile(r"\{([\w.]+)(?:=[^}]*)?\}")
 
@@ -34,7 +35,7 @@ def form_of(rpc: MethodDescriptor, request: Message) -> Form:
         body, fields = fields, {}
     elif isinstance(rule.body, FieldDescriptor):
         body = fields.pop(rule.body.name, {})
-    query = urlencode(list(_flat(fields)))
+    query = urlencode(list(_flat(fields, descriptor_of(request))))
     return Form(rule.method, f"{path}?{query}" if query else path, body)
 
 
@@ -45,10 +46,14 @@ def _take(fields: dict[str, Any], path: list[str]) -> Any:
     return fields.pop(path[-1], "")
 
 
-def _flat(fields: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+def _flat(fields: dict[str, Any], message: Descriptor, before: str = "") -> Iterator[tuple[str, str]]:
     for name, value in fields.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}.")
+        field = message.fields_by_name[name]
+        if is_map(field):
+            for key, one in value.items():
+                yield f"{before}{name}[{key}]", str(one)
+        elif isinstance(value, dict) and field.message_type is not None:
+            yield from _flat(value, field.message_type, f"{before}{name}.")
         else:
             for one in value if isinstance(value, list) else [value]:
                 yield f"{before}{name}", str(one)

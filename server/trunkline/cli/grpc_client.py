@@ -93,6 +93,21 @@ class GrpcClient:
         async with self._failures():
             return await call(request, metadata=self._metadata, timeout=LIST_SECONDS)
 
+    async def ask_all(self, rpc: MethodDescriptor, request: Any) -> AsyncGenerator[Any, None]:
+        """The messages that any other streaming RPC answers with."""
+        stream = self._channel.unary_stream(
+            f"/{rpc.containing_service.full_name}/{rpc.name}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=GetMessageClass(rpc.output_type).FromString,
+        )
+        async with self._failures():
+            call = stream(request, metadata=self._metadata)
+            try:
+                async for message in call:
+                    yield message
+            finally:
+                call.cancel()
+
     async def close(self) -> None:
         """Close the connection."""
         await self._channel.close()

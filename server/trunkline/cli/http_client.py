@@ -103,6 +103,21 @@ class HttpClient:
         except json_format.ParseError:
             raise self._no_gateway(response) from None
 
+    async def ask_all(self, rpc: MethodDescriptor, request: Any) -> AsyncGenerator[Any, None]:
+        """The messages that any other streaming RPC answers with: a line each."""
+        form = form_of(rpc, request)
+        async with self._send(form.method, form.path, form.body) as response:
+            async for line in response.aiter_lines():
+                wire = loads(line.encode())
+                if not isinstance(wire, dict):
+                    raise self._no_gateway(response)
+                if "error" in wire:
+                    raise self._error(response, dumps(wire["error"]))
+                try:
+                    yield json_format.ParseDict(wire["result"], GetMessageClass(rpc.output_type)())
+                except (KeyError, json_format.ParseError):
+                    raise self._no_gateway(response) from None
+
     async def close(self) -> None:
         """Close the connection."""
         await self._http.aclose()

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from trunkline.cli import ledger_export, ledger_rerate
 from trunkline.cli.exits import FAILED, OK
+from trunkline.cli.moments import moment
 
 if TYPE_CHECKING:
     from trunkline.config.model import Config
     from trunkline.ledger.verify import Report
+
+_ACTIONS: Final = {
+    "export": (ledger_export, "write entries to a file, the oldest first"),
+    "rerate": (ledger_rerate, "record what calls cost too much or too little, by the prices of the configuration"),
+}
 
 _COUNTS: Final = (
     ("entries", "entries"),
@@ -30,6 +36,12 @@ _COUNTS: Final = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `ledger`."""
     actions = parser.add_subparsers(metavar="ACTION", required=True)
+    for name, (module, purpose) in _ACTIONS.items():
+        action = actions.add_parser(
+            name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.", allow_abbrev=False
+        )
+        module.add_arguments(action)
+        action.set_defaults(action=module.run)
     verify = actions.add_parser(
         "verify",
         help="check every entry, the sums over them, and the journal on this machine",
@@ -37,12 +49,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         allow_abbrev=False,
     )
     verify.add_argument("-c", "--config", metavar="PATH", type=Path, help="the configuration, a YAML file")
-    verify.add_argument("--since", metavar="TIME", type=_time, help="check calls that ended then or later")
-    verify.add_argument("--until", metavar="TIME", type=_time, help="check calls that ended before")
+    verify.add_argument("--since", metavar="TIME", type=moment, help="check calls that ended then or later")
+    verify.add_argument("--until", metavar="TIME", type=moment, help="check calls that ended before")
     verify.add_argument("--json", action="store_true", help="the report as JSON, on one line")
+    verify.set_defaults(action=_run_verify)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Do what was asked for."""
+    status: int = args.action(args)
+    return status
+
+
+def _run_verify(args: argparse.Namespace) -> int:
     """Verify the ledger, and tell what was found; it may be in use meanwhile."""
     import asyncio
 
@@ -106,12 +125,3 @@ def _print(found: Report) -> None:
         console.print(Text(f"  {printable(problem)}"), soft_wrap=True)
     if found.wrong > len(found.problems):
         console.print(Text(f"  and {found.wrong - len(found.problems)} more"))
-
-
-def _time(text: str) -> int:
-    """Seconds since the epoch."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time, such as 2026-11-30 or 2026-11-30T12:00:00Z") from None
-    return int((time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp())

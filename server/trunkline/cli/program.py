@@ -19,7 +19,9 @@ COMMANDS: Final[dict[str, str]] = {
     "doctor": "tell which providers answer, and what to do about the others",
     "keys": "make and change the keys that callers present",
     "owners": "make and change the users, teams and organizations that own keys",
-    "ledger": "check the record of all calls",
+    "usage": "tell what was used and what it cost",
+    "ledger": "check, export or rate anew the record of all calls",
+    "store": "move everything that is kept to another database",
     "version": "print the version",
 }
 """Each command and what it does. Its module is imported only where it is the one to run, so that `--help` is quick."""
