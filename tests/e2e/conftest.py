@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fakes.sim_server import SimServer
 
-from trunkline.app import App
+from trunkline.app import App, Listening
 from trunkline.config.model import Config
 
 KEY = "sk-test-0123456789abcdef"
@@ -24,6 +24,7 @@ class Running:
     http_port: int
     grpc_port: int
     upstream: SimServer
+    listening: Listening
 
     @property
     def url(self) -> str:
@@ -64,7 +65,7 @@ async def running(**settings: Any) -> AsyncIterator[Running]:
         app = await App.create(lambda: config, {})
         listening = await app.start()
         try:
-            yield Running(app, listening.http_port, listening.grpc_port, upstream)
+            yield Running(app, listening.http_port, listening.grpc_port, upstream, listening)
         finally:
             await app.close()
 

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Protocol
 
-from trunkline.call import Attempt, Call
+from trunkline.call import Attempt, Call, Caller
 from trunkline.core.attempts import Attempts
 from trunkline.core.check import Limits, check, check_embed
 from trunkline.core.estimate import estimate_tokens
@@ -161,12 +161,13 @@ class Gateway:
         return self._plans.report(plan, call)
 
     async def list_models(self, request: ListModelsRequest, call: Call) -> ListModelsResponse:
-        """A page of the models that can be asked for."""
+        """A page of the models that the caller can ask for."""
         call.operation = "list_models"
         if request.page_size < 0:
             raise invalid_request("`page_size` must not be negative.", "page_size")
         size = min(request.page_size or _PAGE, _PAGE)
-        models = [model for model in await self._models.list() if model.id > request.page_token]
+        listed = [model for model in await self._models.list() if model.id > request.page_token]
+        models = [model for model in listed if _may_ask(call.owner, model)]
         page = models[:size]
         token = page[-1].id if len(models) > size else ""
         return ListModelsResponse(models=page, next_page_token=token)
@@ -178,7 +179,7 @@ class Gateway:
         if not request.id:
             raise invalid_request("`id` is required.", "id")
         for model in await self._models.list():
-            if model.id == request.id:
+            if model.id == request.id and _may_ask(call.owner, model):
                 return model
         plan = await self._plans.chat(ChatRequest(model=request.id), call)
         targets = [candidate.target for leg in plan.legs for candidate in leg.candidates]
@@ -221,6 +222,13 @@ class Gateway:
         call.routing_mode, call.rule = plan.mode, plan.rule
         call.report = partial(self._plans.report, plan, call)
         return plan
+
+
+def _may_ask(caller: Caller, model: Model) -> bool:
+    """Whether one of the endpoints of `model` may answer `caller`."""
+    if not caller.restricted:
+        return True
+    return any(caller.may_ask(model.id, endpoint.provider, endpoint.model) for endpoint in model.endpoints)
 
 
 def _with_request(leg: Leg[ChatRequest], asked: ChatRequest, request: ChatRequest) -> Leg[ChatRequest]:
