@@ -13,7 +13,8 @@ import conversation
 import msgspec
 
 from trunkline.dialects import anthropic, bedrock, gemini, openai, responses
-from trunkline.dialects.wire import Object, dumps, loads
+from trunkline.dialects.known import open_request
+from trunkline.dialects.wire import Object, dumps
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
 
 REQUEST: Final = 150.0
@@ -150,7 +151,7 @@ def _request(source: _Dialect, target: _Dialect) -> Translation:
         _name(source, target),
         "a request",
         REQUEST,
-        lambda: dumps(target.write(source.read(Object(loads(data))))),
+        lambda: dumps(target.write(source.read(Object(open_request(data))))),
         lambda: msgspec.json.encode(msgspec.json.decode(data)),
     )
 

@@ -31,6 +31,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _validate = msgspec.json.Decoder(msgspec.Raw).decode
+_split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def loads(text: bytes | str) -> Json:
@@ -43,6 +44,18 @@ def loads(text: bytes | str) -> Json:
         raise _too_deep() from None
     # Refused here, so that nothing which walks the value later can run out of stack.
     if len(text) > _SHORT and _may_be_deeper(text) and _is_deeper(value, _DEPTH):
+        raise _too_deep()
+    return value
+
+
+def loads_but(text: bytes, name: str) -> Json:
+    """As `loads`; of an object, the value at `name` stays text, a `msgspec.Raw`, of which only `loads` tells whether it
+    is JSON."""
+    try:
+        value = {key: one if key == name else _decode(one) for key, one in _split(text).items()}
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return loads(text)
+    if _may_be_deeper(text) and _is_deeper(value, _DEPTH):
         raise _too_deep()
     return value
 

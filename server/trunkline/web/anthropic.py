@@ -14,7 +14,7 @@ from trunkline.dialects import anthropic
 from trunkline.dialects.wire import Json, Object, dumps, loads
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
-from trunkline.web.body import read_object
+from trunkline.web.body import read_request
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, first_headers, json_response
 from trunkline.web.extensions import take_extensions
@@ -87,7 +87,7 @@ class AnthropicSurface:
 
     async def _read(self, http: web.Request) -> Object:
         """The request's body, with the betas of its header where Bedrock and Vertex AI take them: in the body."""
-        wire = await read_object(http, timeout=self._body_timeout)
+        wire = await read_request(http, timeout=self._body_timeout)
         betas = [beta for header in http.headers.getall("anthropic-beta", ()) for beta in header.split(",")]
         betas = [beta for one in betas if (beta := one.strip()) and beta.isascii()]
         if betas and "anthropic_beta" not in wire:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
 
 from aiohttp import StreamReader, web
 
+from trunkline.dialects.known import open_request
 from trunkline.dialects.wire import Json, loads
 from trunkline.errors import GatewayError, invalid_request
 from trunkline.v1 import errors_pb2
@@ -48,18 +50,27 @@ async def _read(content: StreamReader, limit: int) -> bytes:
 
 async def read_object(request: web.Request, *, timeout: float) -> dict[str, Json]:  # noqa: ASYNC109
     """The JSON object in the body. Raises `GatewayError` as `read_body`, and INVALID_REQUEST where there is none."""
-    body = await read_body(request, timeout=timeout)
-    if not body:
-        raise invalid_request("The request has no body; it must be a JSON object.")
-    return object_of(body)
+    return object_of(await read_body(request, timeout=timeout) or _nothing())
+
+
+async def read_request(request: web.Request, *, timeout: float) -> dict[str, Json]:  # noqa: ASYNC109
+    """As `read_object`, of a request for an answer: its `tools` may be text still, as `known.open_request` tells."""
+    return _object(open_request(await read_body(request, timeout=timeout) or _nothing()))
 
 
 def object_of(body: bytes) -> dict[str, Json]:
     """The JSON object in `body`. Raises `GatewayError` (INVALID_REQUEST) where there is none."""
-    value = loads(body)
+    return _object(loads(body))
+
+
+def _object(value: Json) -> dict[str, Json]:
     if type(value) is not dict:
         raise invalid_request("The request's body must be a JSON object.")
     return value
+
+
+def _nothing() -> NoReturn:
+    raise invalid_request("The request has no body; it must be a JSON object.")
 
 
 def _too_large(limit: int) -> GatewayError:

@@ -16,7 +16,7 @@ from trunkline.dialects import gemini
 from trunkline.dialects.wire import Json, Object, dumps
 from trunkline.errors import GatewayError, invalid_request, not_found
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
-from trunkline.web.body import read_object
+from trunkline.web.body import read_object, read_request
 from trunkline.web.events import EventStream, frames
 from trunkline.web.exchange import Exchange, json_response
 from trunkline.web.stream import send_stream
@@ -107,7 +107,7 @@ class GeminiSurface:
         return json_response(dumps(gemini.encode_embed_batch(response)), self._exchange.headers(call))
 
     async def _request(self, http: web.Request, model: str) -> ChatRequest:
-        wire = Object(await read_object(http, timeout=self._body_timeout))
+        wire = Object(await read_request(http, timeout=self._body_timeout))
         if wire.fields.get("cachedContent") or wire.fields.get("cached_content"):
             raise invalid_request(
                 "`cachedContent` names what only Google keeps: send the content itself.", "cachedContent"

@@ -13,7 +13,7 @@ from trunkline.dialects.openai.request import take_stream
 from trunkline.dialects.wire import Json, Object, dumps
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatRequest
-from trunkline.web.body import read_object
+from trunkline.web.body import read_request
 from trunkline.web.chunks import Chunks
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, call_headers, first_headers, json_response
@@ -43,7 +43,7 @@ class OpenAISurface:
         return [web.post(f"{base}/chat/completions", handler(self._chat, name)) for base, name in self._mounts.items()]
 
     async def _chat(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        wire = Object(await read_object(http, timeout=self._body_timeout))
+        wire = Object(await read_request(http, timeout=self._body_timeout))
         options = take_stream(wire)
         # Cursor's agent asks here in the words of Responses, and reads the answer as Chat Completions.
         told = responses if "input" in wire.fields and "messages" not in wire.fields else openai

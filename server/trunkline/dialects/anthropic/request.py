@@ -10,7 +10,7 @@ from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.profile import Profile, Writing
 from trunkline.dialects.anthropic.reasoning import decode_reasoning, encode_reasoning
 from trunkline.dialects.anthropic.schema import fit_schema
-from trunkline.dialects.anthropic.tools import decode_plain_tool, decode_tool, decode_tool_choice, encode_tools
+from trunkline.dialects.anthropic.tools import TOOLS, decode_tool_choice, encode_tools
 from trunkline.dialects.drawn import shown
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.turn import turns_of
@@ -44,11 +44,10 @@ def decode_request(wire: Object) -> ChatRequest:
     if wire.fields.get("messages") is None:
         raise invalid_request("`messages` is required.", "messages")
     decode_system(wire, request)
-    messages, tools = request.messages, request.tools
+    messages = request.messages
     for item in wire.take_objects("messages", decode_plain_turn, messages):
         decode_turn(item, messages)
-    for item in wire.take_objects("tools", decode_plain_tool, tools):
-        decode_tool(item, tools.add())
+    TOOLS.read(wire, request)
     decode_tool_choice(wire, request)
     decode_reasoning(wire, request)
     _decode_format(wire, request)

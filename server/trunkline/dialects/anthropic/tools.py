@@ -14,6 +14,7 @@ from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.objects import typed_object
 from trunkline.dialects.anthropic.profile import Writing
 from trunkline.dialects.anthropic.schema import fit_schema
+from trunkline.dialects.known import ToolReader, ToolWriter
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import invalid_request
 from trunkline.v1 import chat_pb2
@@ -27,7 +28,19 @@ _MODES: Final[dict[str, ToolChoice.Mode.ValueType]] = {
 _MODE_NAMES: Final[dict[int, str]] = {mode: name for name, mode in _MODES.items()}
 
 
-def decode_tool(wire: Object, tool: Tool) -> None:
+def _decode_tools(wire: Object, request: ChatRequest) -> None:
+    tools = request.tools
+    for item in wire.take_objects("tools", _decode_plain_tool, tools):
+        _decode_tool(item, tools.add())
+
+
+TOOLS: Final = ToolReader(_decode_tools)
+"""Reads `tools`."""
+
+_WRITER: Final = ToolWriter()
+
+
+def _decode_tool(wire: Object, tool: Tool) -> None:
     """Read one tool. A tool of a type of its own, which the provider defines, is carried verbatim."""
     kind = wire.fields.get("type")
     if kind not in (None, "custom"):
@@ -53,7 +66,7 @@ def decode_tool(wire: Object, tool: Tool) -> None:
         wire.keep(tool.extras, DIALECT)
 
 
-def decode_plain_tool(fields: dict[str, Json], tools: Any) -> bool:
+def _decode_plain_tool(fields: dict[str, Json], tools: Any) -> bool:
     """Read a tool that holds nothing but its name, description and schema, as most do, into `tools`, a repeated field.
     Tells whether this was one."""
     name, description, schema = fields.get("name"), fields.get("description"), fields.get("input_schema")
@@ -88,7 +101,15 @@ def decode_tool_choice(wire: Object, request: ChatRequest) -> None:
 def encode_tools(request: ChatRequest, tools: Sequence[Tool], wire: dict[str, Json], to: Writing) -> None:
     """Write the `tools` of `request` and the choice among them. A tool that another provider runs is left out, and
     noted."""
-    written = [block for number, tool in enumerate(tools) if (block := _encode_tool(tool, to, number)) is not None]
+    written: list[Json] = []
+    for number, tool in enumerate(tools):
+        key, block = _WRITER.find(tool)
+        if block is None:
+            block = _encode_tool(tool, to, number)
+            if block is None:
+                continue
+            _WRITER.put(key, tool, block)
+        written.append(block)
     if written:
         wire["tools"] = written
         _encode_choice(request, wire, to)

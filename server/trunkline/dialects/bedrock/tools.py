@@ -14,6 +14,7 @@ from trunkline.dialects.bedrock.cache import encode_cache, take_cache
 from trunkline.dialects.bedrock.content import kind_of
 from trunkline.dialects.bedrock.dialect import DIALECT
 from trunkline.dialects.bedrock.profile import Writing
+from trunkline.dialects.known import ToolWriter
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import invalid_request
 from trunkline.v1 import chat_pb2
@@ -23,6 +24,9 @@ _MODES: Final[dict[str, ToolChoice.Mode.ValueType]] = {
     "auto": chat_pb2.ToolChoice.MODE_AUTO,
     "any": chat_pb2.ToolChoice.MODE_REQUIRED,
 }
+
+
+_WRITER: Final = ToolWriter()
 
 
 def decode_tools(wire: Object, request: ChatRequest) -> None:
@@ -96,7 +100,10 @@ def encode_tools(
     """
     written: list[Json] = []
     for number, tool in enumerate(tools):
-        block = _encode_tool(tool, to, number)
+        key, block = _WRITER.find(tool)
+        if block is None:
+            block = _encode_tool(tool, to, number)
+            _WRITER.put(key, tool, block)
         if block is not None:
             written.append(block)
             if tool.HasField("cache"):

@@ -17,7 +17,7 @@ from trunkline.dialects.gemini.content import (
 )
 from trunkline.dialects.gemini.names import DIALECT, camel
 from trunkline.dialects.gemini.profile import NATIVE, Profile, Writing
-from trunkline.dialects.gemini.tools import decode_choice, decode_tools, encode_choice, encode_tools
+from trunkline.dialects.gemini.tools import TOOLS, decode_choice, encode_choice, encode_tools
 from trunkline.dialects.turn import turns_of
 from trunkline.dialects.wire import Json, Object, restore
 from trunkline.errors import invalid_request
@@ -45,7 +45,7 @@ def decode_request(wire: Object, model: str = "") -> ChatRequest:
     messages = request.messages
     for item in wire.take_objects("contents", decode_plain_content, (messages, calls)):
         decode_content(item, messages.add(), item.index or 0, calls)
-    decode_tools(wire, request)
+    TOOLS.read(wire, request)
     decode_choice(wire, request)
     config = wire.take_object("generationConfig")
     if config is not None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from trunkline.dialects.gemini.names import DIALECT, block_name, camel
 from trunkline.dialects.gemini.profile import Writing
 from trunkline.dialects.gemini.schema import to_google, to_json_schema
+from trunkline.dialects.known import ToolReader, ToolWriter
 from trunkline.dialects.wire import Json, Object, raw, restore, text_of
 from trunkline.v1 import chat_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, Tool, ToolChoice
@@ -20,8 +21,7 @@ _MODES: Final[dict[str, ToolChoice.Mode.ValueType]] = {
 _MODE_NAMES: Final[dict[int, str]] = {mode: name for name, mode in _MODES.items()}
 
 
-def decode_tools(wire: Object, request: ChatRequest) -> None:
-    """Read `tools`: each declared function is a tool, and so is each key that names one that Google runs."""
+def _decode_tools(wire: Object, request: ChatRequest) -> None:
     tools = request.tools
     for item in wire.take_objects("tools"):
         camel(item.fields)
@@ -31,6 +31,12 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
             native = request.tools.add().native
             native.dialect = DIALECT
             native.json = text_of({name: options})
+
+
+TOOLS: Final = ToolReader(_decode_tools)
+"""Reads `tools`: each declared function is a tool, and so is each key that names one that Google runs."""
+
+_WRITER: Final = ToolWriter()
 
 
 def _decode_function(wire: Object, tool: Tool) -> None:
@@ -75,7 +81,13 @@ def encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
             continue
         if not functions:
             wires.append({"functionDeclarations": functions})
-        functions.append(_encode_function(tool, to, index))
+        key, known = _WRITER.find(tool)
+        if known is not None:
+            functions.append(known)
+            continue
+        function = _encode_function(tool, to, index)
+        _WRITER.put(key, tool, function)
+        functions.append(function)
     return wires
 
 

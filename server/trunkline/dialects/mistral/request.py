@@ -70,7 +70,8 @@ def encode_request(request: ChatRequest, model: str, losses: list[Loss]) -> dict
 
 def _encode_tools(wire: dict[str, Json]) -> None:
     for tool in wire.get("tools", ()):
-        function = tool.get("function")
+        # One that is text already has parameters.
+        function = tool.get("function") if isinstance(tool, dict) else None
         if isinstance(function, dict):
             function.setdefault("parameters", _NO_PARAMETERS)
     if wire.get("tool_choice") == "required":

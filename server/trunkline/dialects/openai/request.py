@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from trunkline.call import Loss
 from trunkline.dialects.custom import CUSTOM, RESPONSES
 from trunkline.dialects.drawn import shown
 from trunkline.dialects.foreign import foreign_losses
+from trunkline.dialects.known import ToolReader, ToolWriter
 from trunkline.dialects.openai.content import DIALECT, encode_cache, name_of, take_cache
 from trunkline.dialects.openai.effort import WRITTEN, decode_effort, drop_other_forms, encode_effort
 from trunkline.dialects.openai.message import decode_message, encode_message
@@ -53,11 +55,10 @@ def decode_request(wire: Object) -> ChatRequest:
     request = ChatRequest(model=wire.need_str("model"))
     if wire.fields.get("messages") is None:
         raise invalid_request("`messages` is required.", "messages")
-    messages, tools = request.messages, request.tools
+    messages = request.messages
     for item in wire.take_objects("messages", decode_plain_message, messages):
         decode_message(item, messages.add())
-    for item in wire.take_objects("tools", decode_plain_tool, tools):
-        _decode_tool(item, tools.add())
+    _READER.read(wire, request)
     _decode_tool_choice(wire, request)
     _decode_response_format(wire, request)
     decode_sampling(wire, request.sampling)
@@ -105,6 +106,16 @@ def decode_sampling(wire: Object, sampling: Sampling) -> None:
     seed = wire.take_int("seed", -(2**63), 2**63 - 1)
     if seed is not None:
         sampling.seed = seed
+
+
+def _decode_tools(wire: Object, request: ChatRequest) -> None:
+    tools = request.tools
+    for item in wire.take_objects("tools", decode_plain_tool, tools):
+        _decode_tool(item, tools.add())
+
+
+_READER: Final = ToolReader(_decode_tools)
+_WRITER: Final = ToolWriter(strict=True)
 
 
 def _decode_tool(wire: Object, tool: Tool) -> None:
@@ -229,7 +240,7 @@ def encode_request(
     for number, turn in enumerate(turns if profile.images else shown(turns, to.losses)):
         encode_message(turn, messages, to, number)
     wire: dict[str, Json] = {"model": request.model, "messages": messages}
-    written = [one for number, tool in enumerate(tools) if (one := _encode_tool(tool, to, number)) is not None]
+    written = _encode_tools(tools, to)
     if written:
         wire["tools"] = written
     if request.HasField("tool_choice") and (written or not tools):
@@ -274,6 +285,19 @@ def _put(wire: dict[str, Json], name: str, value: Json, to: Writing) -> None:
         to.lose(name)
     else:
         wire[name] = value
+
+
+def _encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
+    written: list[Json] = []
+    for number, tool in enumerate(tools):
+        key, one = _WRITER.find(tool)
+        if one is None:
+            one = _encode_tool(tool, to, number)
+            if one is None:
+                continue
+            _WRITER.put(key, tool, one)
+        written.append(one)
+    return written
 
 
 def _encode_tool(tool: Tool, to: Writing, number: int) -> Json:

@@ -10,7 +10,7 @@ from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own
 from trunkline.dialects.responses.items import encode_messages
 from trunkline.dialects.responses.reasoning import decode_config, encode_config
-from trunkline.dialects.responses.tools import decode_choice, decode_tools, encode_choice, encode_tools
+from trunkline.dialects.responses.tools import TOOLS, decode_choice, encode_choice, encode_tools
 from trunkline.dialects.responses.turns import Turns
 from trunkline.dialects.responses.writing import Writing
 from trunkline.dialects.turn import turns_of
@@ -48,7 +48,7 @@ def decode_request(wire: Object) -> ChatRequest:
     """Read a request. Raises `GatewayError` (INVALID_REQUEST), naming the field."""
     request = ChatRequest(model=wire.need_str("model"))
     _decode_input(wire, request)
-    decode_tools(wire, request)
+    TOOLS.read(wire, request)
     decode_choice(wire, request)
     _decode_format(wire, request)
     temperature = wire.take_number("temperature", 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from trunkline.dialects.known import ToolReader, ToolWriter
 from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own
 from trunkline.dialects.responses.writing import Writing
 from trunkline.dialects.wire import Json, Object, loads, raw, text_of
@@ -64,8 +65,7 @@ def _namespace_of(kept: dict[str, Json]) -> dict[str, Json] | None:
     return namespace if isinstance(namespace, dict) and isinstance(namespace.get("name"), str) else None
 
 
-def decode_tools(wire: Object, request: ChatRequest) -> None:
-    """Read `tools`."""
+def _decode_tools(wire: Object, request: ChatRequest) -> None:
     tools = request.tools
     for tool in wire.take_objects("tools", _decode_plain, tools):
         kind = tool.fields.get("type")
@@ -85,6 +85,12 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
             native = request.tools.add().native
             native.dialect = DIALECT
             native.json = text_of(tool.fields)
+
+
+TOOLS: Final = ToolReader(_decode_tools)
+"""Reads `tools`."""
+
+_WRITER: Final = ToolWriter(strict=True)
 
 
 def _decode_plain(fields: dict[str, Json], tools: Any) -> bool:
@@ -147,7 +153,15 @@ def encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
                 to.lose(f"tools[{index}].{kind or tool.native.dialect}")
             last = None
             continue
-        kept = own(tool.extras) if tool.extras else {}
+        if not tool.extras:
+            key, function = _WRITER.find(tool)
+            if function is None:
+                wire = _encode_function(tool, {}, index)
+                _WRITER.put(key, tool, wire)
+            wires.append(wire if function is None else function)
+            last = None
+            continue
+        kept = own(tool.extras)
         namespace = _namespace_of(kept)
         wire = _encode_function(tool, kept, index)
         if namespace is None:

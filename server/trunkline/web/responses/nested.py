@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trunkline.dialects.known import opened
 from trunkline.dialects.wire import Json
 
 _PARTS: Final = frozenset({"text", "image_url"})
@@ -15,7 +16,7 @@ _PARTS: Final = frozenset({"text", "image_url"})
 
 def flatten(body: dict[str, Json]) -> None:
     """Put what is nested in `body` into OpenAI's form, in place; what is in it, or in neither, stays."""
-    tools = body.get("tools")
+    tools = opened(body)
     if isinstance(tools, list):
         body["tools"] = [_flat(tool) for tool in tools]
     choice = body.get("tool_choice")

@@ -18,7 +18,7 @@ from trunkline.dialects.wire import Json, dumps
 from trunkline.errors import GatewayError, invalid_request
 from trunkline.store.responses import RUNNING, Stored
 from trunkline.store.stores import Stores
-from trunkline.web.body import read_object
+from trunkline.web.body import read_request
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, json_response
 from trunkline.web.mounts import Mounts
@@ -83,7 +83,7 @@ class ResponsesSurface:
         await self._background.close(grace)
 
     async def _create(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        turn = await begin(await read_object(http, timeout=self._body_timeout), call.owner.account, self._stores, call)
+        turn = await begin(await read_request(http, timeout=self._body_timeout), call.owner.account, self._stores, call)
         if turn.background:
             return await self._begin(http, call, turn)
         if turn.streamed:
@@ -165,13 +165,13 @@ class ResponsesSurface:
         return self._json(page(stored.input, http.query), call)
 
     async def _count(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        turn = await begin(await read_object(http, timeout=self._body_timeout), call.owner.account, self._stores, call)
+        turn = await begin(await read_request(http, timeout=self._body_timeout), call.owner.account, self._stores, call)
         counted = await gateway.count_tokens(turn.request, call)
         guessed = {"x-trunkline-estimated": "input_tokens"} if counted.estimated else {}
         return self._json({"object": "response.input_tokens", "input_tokens": counted.input_tokens}, call, guessed)
 
     async def _compact(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
-        turn = await begin(await read_object(http, timeout=self._body_timeout), call.owner.account, self._stores, call)
+        turn = await begin(await read_request(http, timeout=self._body_timeout), call.owner.account, self._stores, call)
         response = adopt(await gateway.compact(turn.request, call), turn)
         return self._json(responses.encode_compaction(response), call)
 

@@ -1,0 +1,113 @@
+"""The tools of a request, which a client sends again with each turn of a conversation: read and written once.
+
+What was made of them is remembered by their exact bytes, so that a caller can only ever find what those same bytes are
+read or written as.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from trunkline.dialects.wire import Json, Object, dumps, loads, loads_but
+from trunkline.v1.chat_pb2 import ChatRequest, Tool
+
+_TOOLS: Final = "tools"
+_IN_TEXT: Final = b'"tools"'
+
+_SHORT: Final = 2 * 1024
+_LONG: Final = 128 * 1024
+"""The bounds of the size of a request, in bytes, of which the tools are looked up: in a shorter one that does not pay,
+in a longer one they are the least of it."""
+
+_SHARE: Final = 16
+
+
+class Memo:
+    """What was made of bytes, by these. At most `most` bytes of both are held, a sixteenth of that for one; what was
+    put in first goes first."""
+
+    __slots__ = ("_held", "_left", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+        self._held: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """What was made of `key`."""
+        return self._held.get(key)
+
+    def put(self, key: bytes, made: bytes) -> None:
+        """Remember what was made of `key`."""
+        size = len(key) + len(made)
+        if size > self._most // _SHARE or key in self._held:
+            return
+        self._held[key] = made
+        self._left -= size
+        while self._left < 0:
+            first = next(iter(self._held))
+            self._left += len(first) + len(self._held.pop(first))
+
+
+class ToolReader:
+    """Reads the `tools` of requests in one dialect by `read`, which makes of them nothing but `ChatRequest.tools`."""
+
+    def __init__(self, read: Callable[[Object, ChatRequest], None]) -> None:
+        self._read = read
+        self._memo = Memo(8 * 1024 * 1024)
+
+    def read(self, wire: Object, request: ChatRequest) -> None:
+        """Read `tools` into `request`, which has none yet. Raises `GatewayError` as the dialect does."""
+        given = wire.fields.get(_TOOLS)
+        if type(given) is not msgspec.Raw:
+            self._read(wire, request)
+            return
+        text = bytes(given)
+        known = self._memo.get(text)
+        if known is not None:
+            del wire.fields[_TOOLS]
+            request.MergeFromString(known)
+            return
+        wire.fields[_TOOLS] = loads(text)
+        self._read(wire, request)
+        self._memo.put(text, ChatRequest(tools=request.tools).SerializeToString())
+
+
+class ToolWriter:
+    """Remembers how one dialect writes functions that hold a name, a description and a schema and nothing else, which
+    it writes alike whatever the model; with `strict` also whether the arguments must match."""
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
+        self._memo = Memo(8 * 1024 * 1024)
+
+    def find(self, tool: Tool) -> tuple[bytes, msgspec.Raw | None]:
+        """A key for `put`, and the function as it is written, where it is known."""
+        key = tool.SerializeToString()
+        known = self._memo.get(key)
+        return key, None if known is None else msgspec.Raw(known)
+
+    def put(self, key: bytes, tool: Tool, wire: Json) -> None:
+        """Remember that `tool`, of this `key`, is written as `wire`, if it is a function of that sort."""
+        function = tool.function
+        if tool.extras or tool.HasField("cache") or not function.parameters_json:
+            return
+        if self._strict or not function.HasField("strict"):
+            self._memo.put(key, dumps(wire))
+
+
+def open_request(text: bytes) -> Json:
+    """The JSON value in a request's body, where `tools` stays text if that pays. Raises `GatewayError` as `loads`."""
+    if _SHORT < len(text) < _LONG and _IN_TEXT in text:
+        return loads_but(text, _TOOLS)
+    return loads(text)
+
+
+def opened(fields: dict[str, Json]) -> Json:
+    """The `tools` of a request that `open_request` gave, as Python's own types."""
+    tools = fields.get(_TOOLS)
+    if type(tools) is msgspec.Raw:
+        tools = fields[_TOOLS] = loads(bytes(tools))
+    return tools
