@@ -27,8 +27,6 @@ from trunkline.errors import GatewayError
 from trunkline.house import House, build
 from trunkline.ledger.retention import Retention
 from trunkline.ledger.summaries import Summaries
-from trunkline.ledger.retention import Retention
-from trunkline.ledger.summaries import Summaries
 from trunkline.observe.setup import Observers
 from trunkline.routing.rules import MadeRules
 from trunkline.rpc.server import RpcServer
@@ -96,8 +94,6 @@ class App:
         pages = Pages(config.http.cors_origins, config.http.hosts)
         self._entry = Entry(house.gateway, house.keys.authenticate, self._observers.observers, pages)
         self._stores = _stores(database, config)
-        self._summaries = Summaries(database)
-        self._retention = Retention(database, config.ledger.entries_days, config.ledger.retention_days)
         self._summaries = Summaries(database)
         self._retention = Retention(database, config.ledger.entries_days, config.ledger.retention_days)
         self._running: list[asyncio.Task[None]] = []
