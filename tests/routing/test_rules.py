@@ -111,7 +111,8 @@ def test_the_first_that_matches_acts() -> None:
     )
     changed, rule = rules.apply(asking(), Call("id", "grpc"))
     assert (changed.model, rule) == ("first", "first")
-    assert Rules([Rule("off", Match(), _ACTION, enabled=False)]).apply(asking(), Call("id", "grpc"))[1] == ""
+    assert rules
+    assert not Rules([Rule("off", Match(), _ACTION, enabled=False)])
 
 
 @pytest.mark.parametrize(
