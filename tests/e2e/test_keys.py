@@ -146,13 +146,13 @@ async def test_models_that_a_key_may_not_ask(house: House) -> None:
     assert (raised.value.code, raised.value.status) == (403, "PERMISSION_DENIED")
     async with grpc.aio.insecure_channel(house.running.grpc) as channel:
         request = ChatRequest(model=MODEL)
-        request.messages.add(role=ROLE_USER).parts.add().text.text = "Hello"
+        request.messages.add(role=ROLE_USER).parts.add(text="Hello")
         with pytest.raises(grpc.aio.AioRpcError) as denied:
             await ChatServiceStub(channel).Chat(request, metadata=(("authorization", f"Bearer {secret}"),))
         assert denied.value.code() is grpc.StatusCode.PERMISSION_DENIED
     native = await house.http.post(
         "/trunkline/v1/chat",
-        json={"model": MODEL, "messages": [{"role": "ROLE_USER", "parts": [{"text": {"text": "Hello"}}]}]},
+        json={"model": MODEL, "messages": [{"role": "ROLE_USER", "parts": [{"text": "Hello"}]}]},
         headers={"x-api-key": secret},
     )
     assert native.status_code == 403
