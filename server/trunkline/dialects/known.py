@@ -89,13 +89,16 @@ class ToolWriter:
         known = self._memo.get(key)
         return key, None if known is None else msgspec.Raw(known)
 
-    def put(self, key: bytes, tool: Tool, wire: Json) -> None:
-        """Remember that `tool`, of this `key`, is written as `wire`, if it is a function of that sort."""
+    def put(self, key: bytes, tool: Tool, wire: Json) -> Json:
+        """Remember that `tool`, of this `key`, is written as `wire`, if it is of that sort. Gives what to write."""
         function = tool.function
         if tool.extras or tool.HasField("cache") or not function.parameters_json:
-            return
-        if self._strict or not function.HasField("strict"):
-            self._memo.put(key, dumps(wire))
+            return wire
+        if not self._strict and function.HasField("strict"):
+            return wire
+        written = dumps(wire)
+        self._memo.put(key, written)
+        return msgspec.Raw(written)
 
 
 def open_request(text: bytes) -> Json:

@@ -108,7 +108,7 @@ def encode_tools(request: ChatRequest, tools: Sequence[Tool], wire: dict[str, Js
             block = _encode_tool(tool, to, number)
             if block is None:
                 continue
-            _WRITER.put(key, tool, block)
+            block = _WRITER.put(key, tool, block)
         written.append(block)
     if written:
         wire["tools"] = written

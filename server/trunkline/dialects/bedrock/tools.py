@@ -102,8 +102,7 @@ def encode_tools(
     for number, tool in enumerate(tools):
         key, block = _WRITER.find(tool)
         if block is None:
-            block = _encode_tool(tool, to, number)
-            _WRITER.put(key, tool, block)
+            block = _WRITER.put(key, tool, _encode_tool(tool, to, number))
         if block is not None:
             written.append(block)
             if tool.HasField("cache"):

@@ -85,9 +85,7 @@ def encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
         if known is not None:
             functions.append(known)
             continue
-        function = _encode_function(tool, to, index)
-        _WRITER.put(key, tool, function)
-        functions.append(function)
+        functions.append(_WRITER.put(key, tool, _encode_function(tool, to, index)))
     return wires
 
 

@@ -295,7 +295,7 @@ def _encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
             one = _encode_tool(tool, to, number)
             if one is None:
                 continue
-            _WRITER.put(key, tool, one)
+            one = _WRITER.put(key, tool, one)
         written.append(one)
     return written
 

@@ -156,9 +156,8 @@ def encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
         if not tool.extras:
             key, function = _WRITER.find(tool)
             if function is None:
-                wire = _encode_function(tool, {}, index)
-                _WRITER.put(key, tool, wire)
-            wires.append(wire if function is None else function)
+                function = _WRITER.put(key, tool, _encode_function(tool, {}, index))
+            wires.append(function)
             last = None
             continue
         kept = own(tool.extras)
