@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 
+import accounting
 import msgspec
 import routing
 import translation
@@ -28,6 +29,8 @@ TRANSLATION = "translation"
 """What is measured without any server: what it costs to translate."""
 ROUTING = "routing"
 """What is measured without any server: what the decision costs where a call goes."""
+ACCOUNTING = "accounting"
+"""What keys, limits and the ledger cost beside a gateway without them."""
 
 
 def main() -> int:
@@ -36,10 +39,14 @@ def main() -> int:
     chosen = [case for case in cases() if case.name in args.only]
     translated = translation.translations() if TRANSLATION in args.only else []
     decided = routing.decisions() if ROUTING in args.only else []
+    counted = accounting.kinds() if ACCOUNTING in args.only else []
+    kept: list[tuple[int, int]] = []
     remembered = None
     try:
         translation.measure(translated, args.rounds, args.seconds)
         routing.measure(decided, args.rounds, args.seconds)
+        if counted:
+            kept = uvloop.run(account(counted, args.rounds, args.seconds, args.calls))
         if chosen:
             remembered = uvloop.run(bench(chosen, args.rounds, args.seconds, args.calls))
     except (LoadError, ProcessError, TimeoutError) as error:
@@ -53,6 +60,8 @@ def main() -> int:
         print(translation.text(translated) + "\n" * bool(chosen or decided))
     if decided:
         print(routing.text(decided) + "\n" * bool(chosen))
+    if counted:
+        print(accounting.text(counted, kept) + "\n" * bool(chosen))
     if chosen:
         print(text(found, remembered, warned))
     if args.json is not None:
@@ -65,6 +74,7 @@ def main() -> int:
             "warnings": warned,
             "translations": translation.plain(translated),
             "decisions": routing.plain(decided),
+            "accounting": accounting.plain(counted),
             "costs": {
                 case.name: [{name: asdict(cost) for name, cost in one.items()} for one in case.rounds]
                 for case in chosen
@@ -72,6 +82,17 @@ def main() -> int:
         }
         args.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     return 0
+
+
+async def account(chosen: list[accounting.Accounted], rounds: int, seconds: float, calls: int) -> list[tuple[int, int]]:
+    """Measure what accounts cost. Everything that it starts is stopped with it."""
+    task = cast("asyncio.Task[object]", asyncio.current_task())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    front, back = _cores()
+    os.sched_setaffinity(0, {back})
+    return await accounting.measure(
+        chosen, rounds, seconds, calls, (front, back), lambda what: print(what, file=sys.stderr)
+    )
 
 
 async def bench(chosen: list[Case], rounds: int, seconds: float, calls: int) -> Memory | None:
@@ -118,7 +139,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench", description="Measures the gateway beside the least that could do it."
     )
-    names = [TRANSLATION, ROUTING, *(case.name for case in cases())]
+    names = [TRANSLATION, ACCOUNTING, ROUTING, *(case.name for case in cases())]
     parser.add_argument(
         "--quick", action="store_true", help="about a minute: 3 rounds of 0.5 s, 20000 calls for memory"
     )

@@ -61,10 +61,10 @@ class Load(Protocol):
 class HttpLoad:
     """`POST /v1/chat/completions` over HTTP/1.1, written by hand: a client would cost more than what is measured."""
 
-    def __init__(self, port: int, model: str, connections: int) -> None:
+    def __init__(self, port: int, model: str, connections: int, key: str = "") -> None:
         self._port = port
         self._stream = not model.endswith("unary")
-        self._request = http_request("/v1/chat/completions", model, stream=self._stream)
+        self._request = http_request("/v1/chat/completions", model, stream=self._stream, key=key)
         self._size = connections
         self._connections: list[_Connection] = []
 

@@ -45,7 +45,7 @@ _USAGE: Final[dict[str, Any]] = {
 }
 
 
-def http_request(path: str, model: str, *, stream: bool) -> bytes:
+def http_request(path: str, model: str, *, stream: bool, key: str = "") -> bytes:
     """A whole HTTP/1.1 request for the answer, as OpenAI's clients ask."""
     wire: dict[str, Any] = {
         "model": model,
@@ -59,7 +59,8 @@ def http_request(path: str, model: str, *, stream: bool) -> bytes:
     body = msgspec.json.encode(wire)
     head = (
         f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-        f"accept: application/json\r\nuser-agent: bench\r\ncontent-length: {len(body)}\r\n\r\n"
+        f"accept: application/json\r\nuser-agent: bench\r\n"
+        f"{f'authorization: Bearer {key}' if key else 'x-key: none'}\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 

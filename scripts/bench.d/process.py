@@ -10,10 +10,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import cast
+
+import yaml
 
 _START = 30.0
 """Seconds that a process may take to be ready."""
@@ -93,18 +95,22 @@ async def role(name: str, core: int, upstream: str = "") -> AsyncIterator[Role]:
 
 
 @asynccontextmanager
-async def gateway(core: int, upstream: str, directory: Path) -> AsyncIterator[Gateway]:
-    """Run a gateway as it comes, with one provider; its log, as JSON, goes to `/dev/null`."""
+async def gateway(
+    core: int, upstream: str, directory: Path, settings: Mapping[str, object] | None = None
+) -> AsyncIterator[Gateway]:
+    """Run a gateway as it comes, with one provider; its log, as JSON, goes to `/dev/null`. With `settings` it keeps its
+    store and its ledger in `directory`."""
     http_port, grpc_port = _free_ports(2)
     config = directory / "trunkline.yaml"
     config.write_text(
         f"http:\n  address: 127.0.0.1:{http_port}\n"
         f"grpc:\n  address: 127.0.0.1:{grpc_port}\n"
         f"log:\n  format: json\n"
-        f"store:\n  url: ':memory:'\n"
         f"providers:\n  fake:\n    kind: openai-compatible\n    base_url: {upstream}\n"
+        + (yaml.safe_dump(dict(settings)) if settings else "store:\n  url: ':memory:'\n")
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TRUNKLINE_")}
+    environ["TRUNKLINE_DATA"] = str(directory)
     with pinned(core):
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -70,7 +70,7 @@ class Replica:
         """Start it; it does not take calls yet."""
         addresses = ["--http-address", f"127.0.0.1:{self.http_port}", "--grpc-address", f"127.0.0.1:{self.grpc_port}"]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - this very program
                 [sys.executable, "-m", "trunkline", "serve", *addresses, *self.arguments],
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
