@@ -46,7 +46,7 @@ def test_everything_by_default() -> None:
     assert made.policy.mid_stream is MidStream.FAIL
     assert made.policy.hedge is None
     assert breaker_of(config_of()) == Breaker(5, 15.0, 300.0)
-    assert not rules_of(config_of())
+    assert rules_of(config_of()).apply(asking(), Call("id", "openai")) == (asking(), "")
     assert [member.key for member in made.members["two"]] == ["k1", "k2"]
     assert made.models == {"one": ["m"]}
 

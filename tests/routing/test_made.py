@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fakes.scripted_provider import asking
 from google.protobuf.json_format import ParseDict
+from routing.fleet import fleet
 
 from trunkline.call import Call
 from trunkline.errors import GatewayError
@@ -126,10 +127,11 @@ def test_made_rules_stand_beside_configured_ones() -> None:
     assert (before, after, rules.apply(asking(), call)[1]) == ("configured", "made", "configured")
 
 
-def test_without_any_rule_nothing_is_looked_at() -> None:
-    """Until one is made."""
+async def test_the_first_rule_is_in_force_at_once() -> None:
+    """Also in a gateway that began without any."""
     made_rules = MadeRules()
-    rules = Rules([], made_rules)
-    assert not rules
-    made_rules.rules = [as_rule(made())]
-    assert rules
+    one = fleet(rules=Rules([], made_rules))
+    assert (await one.router.chat(asking(model="a/m"), Call("id", "openai"))).rule == ""
+    made_rules.rules = [as_rule(made(action={"model": "b/m"}))]
+    plan = await one.router.chat(asking(model="a/m"), Call("id", "openai"))
+    assert (plan.rule, plan.legs[0].candidates[0].target.id) == ("r", "b/m")

@@ -34,15 +34,13 @@ class Router:
     ) -> None:
         self._names = names
         self._affinity = affinity
-        self._rules = rules or Rules(())
+        self._rules = Rules(()) if rules is None else rules
         self._chance = chance
         self._strategies = strategies(time.monotonic)
 
     async def chat(self, request: ChatRequest, call: Call) -> Plan[ChatRequest]:
         """See `Plans.chat`."""
-        rule = ""
-        if self._rules:
-            request, rule = self._rules.apply(request, call)
+        request, rule = self._rules.apply(request, call)
         if not request.HasField("routing") and not call.owner.restricted:
             meaning = self._names.known(request.model)
             if meaning is not None and len(meaning.offers) == 1 and meaning.plain:

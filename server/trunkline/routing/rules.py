@@ -79,9 +79,6 @@ class Rules:
         self._seen: Sequence[Rule] = ()
         self._rules = _in_order(rules)
 
-    def __bool__(self) -> bool:
-        return bool(self._in_force())
-
     def apply(self, request: ChatRequest, call: Call) -> tuple[ChatRequest, str]:
         """The request as a rule leaves it, and the name of the rule; as it is, and nothing, where none matches."""
         for rule in self._in_force():

@@ -27,29 +27,32 @@ def desk_handler(service: ServiceDescriptor, desk: object, exchanges: Exchanges)
 
 
 def _handler(method: MethodDescriptor, desk: object, exchanges: Exchanges) -> grpc.RpcMethodHandler[Any, Any]:
-    answer: Callable[..., Any] = getattr(desk, _INNER_CAPITAL.sub("_", method.name).lower())
+    name = _INNER_CAPITAL.sub("_", method.name).lower()
+    answer: Callable[..., Any] = getattr(desk, name)
     reads = GetMessageClass(method.input_type).FromString
     writes = GetMessageClass(method.output_type).SerializeToString
     if method.server_streaming:
         return grpc.unary_stream_rpc_method_handler(
-            _stream(answer, exchanges), request_deserializer=reads, response_serializer=writes
+            _stream(name, answer, exchanges), request_deserializer=reads, response_serializer=writes
         )
     return grpc.unary_unary_rpc_method_handler(
-        _unary(answer, exchanges), request_deserializer=reads, response_serializer=writes
+        _unary(name, answer, exchanges), request_deserializer=reads, response_serializer=writes
     )
 
 
-def _unary(answer: Callable[..., Awaitable[Message]], exchanges: Exchanges) -> Any:
+def _unary(name: str, answer: Callable[..., Awaitable[Message]], exchanges: Exchanges) -> Any:
     async def serve(request: Message, context: Context) -> Message:
         async with Exchange(exchanges, context) as rpc:
+            rpc.call.operation = name
             return await answer(request, rpc.call)
 
     return serve
 
 
-def _stream(answer: Callable[..., Any], exchanges: Exchanges) -> Any:
+def _stream(name: str, answer: Callable[..., Any], exchanges: Exchanges) -> Any:
     async def serve(request: Message, context: Context) -> None:
         async with Exchange(exchanges, context) as rpc:
+            rpc.call.operation = name
             await rpc.greet()
             async with aclosing(answer(request, rpc.call)) as batches:
                 async for batch in batches:

@@ -92,7 +92,10 @@ class Native:
                 name = decoder.ignored[0]
                 raise invalid_request(f"`{name}` is no field of this request.", name)
             answer = Answer(request, call, decoder.ignored, takes_trailers(metadata), rule.response_body)
-            serve = getattr(self._desks.get(rule.rpc.containing_service.full_name, gateway), rule.answer)
+            desk = self._desks.get(rule.rpc.containing_service.full_name)
+            if desk is not None:
+                call.operation = rule.answer
+            serve = getattr(gateway if desk is None else desk, rule.answer)
             if rule.streams:
                 async with aclosing(serve(message, call)) as batches:
                     return await send_stream(answer, batches)
