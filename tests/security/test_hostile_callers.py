@@ -91,9 +91,9 @@ async def test_a_field_that_is_there_twice_has_one_meaning(gateway: Running, cli
 async def test_bodies_that_unfold_are_bounded_by_what_they_unfold_to(start: Start, coding: str) -> None:
     """What unfolds to more than is taken is refused as soon as that is seen; what is small is read."""
     pack = gzip.compress if coding == "gzip" else zlib.compress
-    bomb = pack(b" " * (64 * MIB), 9)
+    bomb = pack(b" " * (16 * MIB), 9)
     async with start(http={"max_body_bytes": MIB}) as gateway:
-        for path in PATHS:
+        for path in ("/v1/chat/completions", "/v1/messages", "/trunkline/v1/chat"):
             reader, writer = await asyncio.open_connection("127.0.0.1", gateway.http_port)
             head = (
                 f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Encoding: {coding}\r\nContent-Length: {len(bomb)}\r\n\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -19,8 +19,8 @@ NEVER = frozenset({"eval", "exec", "compile", "__import__"})
 NO_MODULES = frozenset({"pickle", "marshal", "shelve", "dill", "cloudpickle", "telnetlib", "xml", "jsonpickle"})
 
 
-def _calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    for node in ast.walk(tree):
+def _calls(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.Call]]:
+    for node in nodes:
         if isinstance(node, ast.Call):
             func = node.func
             yield (func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")), node
@@ -42,11 +42,11 @@ def test_no_statement_is_put_together_from_texts() -> None:
 
 
 def _check(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
     of_sql = [node for node in froms if (node.module or "").startswith(("sqlalchemy", "alembic"))]
     imported = {alias.name for node in of_sql for alias in node.names}
-    for name, call in _calls(tree):
+    for name, call in _calls(nodes):
         if name in SQL and call.args and (name not in ("text", "literal_column") or name in imported):
             assert _is_written_out(call.args[0]), f"{path}:{call.lineno}"
             if name in ("text", "exec_driver_sql", "DDL"):
@@ -60,7 +60,7 @@ def _check(path: Path) -> None:
             and isinstance(call.func.value, ast.Name)
         ):
             assert call.func.value.id not in ("yaml", "pickle"), f"{path}:{call.lineno}"
-    for node in ast.walk(tree):
+    for node in nodes:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         assert not {name.split(".")[0] for name in names} & NO_MODULES, path

@@ -15,7 +15,9 @@ TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 async def _made(client: httpx.AsyncClient, name: str) -> dict[str, str]:
     """The header of a key that an admin makes."""
-    made = await client.post("/trunkline/v1/keys", json={"key": {"name": name}}, headers={"authorization": f"Bearer {ADMIN}"})
+    made = await client.post(
+        "/trunkline/v1/keys", json={"key": {"name": name}}, headers={"authorization": f"Bearer {ADMIN}"}
+    )
     assert made.status_code == 200, made.text
     return {"authorization": f"Bearer {made.json()['secret']}"}
 
