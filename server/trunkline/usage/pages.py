@@ -55,9 +55,9 @@ class Place(NamedTuple):
 def place_of(token: str) -> Place:
     """The place that a token names. Raises `GatewayError` (INVALID_REQUEST)."""
     try:
-        ended, _, name = urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().partition(".")
+        ended, dot, name = urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().partition(".")
         place = Place(int(ended), name)
-        if not 0 <= place.ended_at < 1 << 62 or len(name) > 32 or "\0" in name:
+        if not dot or not 0 <= place.ended_at < 1 << 62 or len(name) > 32 or "\0" in name:
             raise ValueError
     except ValueError:
         raise invalid_request("`page_token` is not one of an earlier answer.", "page_token") from None

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from trunkline.errors import invalid_request
 from trunkline.ledger.calendar import MICROS
 from trunkline.ledger.rows import Row, counted, tags_of
-from trunkline.store.tables import COUNTERS, LEDGER_ENTRIES
+from trunkline.store.tables import COUNTERS, LEDGER_ENTRIES, TOKENS
 from trunkline.usage.question import Question
 from trunkline.v1 import ledger_pb2
 from trunkline.v1.ledger_pb2 import LedgerEntry
@@ -26,6 +26,9 @@ MOST: Final = 200_000
 
 _AT_ONCE: Final = 1000
 
+_NEEDED: Final = ("ended_at", "outcome", "duration_ms", "first_event_ms", *TOKENS, "body")
+"""The columns that are looked at, whatever is asked."""
+
 _CALL: Final = ledger_pb2.LEDGER_ENTRY_KIND_CALL
 
 
@@ -36,6 +39,10 @@ class Reader:
         self._question = question
         self._sums = sums
         self._places = {name: place for place, name in enumerate(sums.names)}
+        # From a place in `COUNTERS` to one in the sums, where they have it.
+        self._own = [self._places.get(name) for name in COUNTERS]
+        groups = (name for name in question.groups if name in LEDGER_ENTRIES.c)
+        self._names = list(dict.fromkeys([*_NEEDED, *groups]))
         self._read = 0
 
     async def read(self, connection: AsyncConnection, start: int, end: int) -> None:
@@ -51,12 +58,14 @@ class Reader:
                 f"More than {MOST:,} entries would have to be read one by one. Ask for less time, or for fewer entries."
             )
         self._read += count
-        rows = await connection.stream(select(LEDGER_ENTRIES).where(*conditions))
-        async for batch in rows.mappings().partitions(_AT_ONCE):
+        columns = [LEDGER_ENTRIES.c[name] for name in self._names]
+        rows = await connection.stream(select(*columns).where(*conditions))
+        async for batch in rows.partitions(_AT_ONCE):
             await asyncio.to_thread(self._add, batch)
 
-    def _add(self, rows: Sequence[Any]) -> None:
-        for row in rows:
+    def _add(self, rows: Sequence[Sequence[Any]]) -> None:
+        for values in rows:
+            row = dict(zip(self._names, values, strict=True))
             entry = LedgerEntry.FromString(row["body"])
             if self._question.filter.takes(entry):
                 counts = self._counts(entry, row)
@@ -66,7 +75,7 @@ class Reader:
     def _counts(self, entry: LedgerEntry, row: Row) -> list[int]:
         counts = [0] * len(self._places)
         for place, count in counted(entry, row):
-            own = self._places.get(COUNTERS[place])
+            own = self._own[place]
             if own is not None:
                 counts[own] = count
         counts[self._places["errors"]] = int(entry.kind == _CALL and row["outcome"] != "ok")
