@@ -101,7 +101,7 @@ def test_fallbacks_of_messages(body: dict[str, Any], names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("body", "path"),
     [
-        ({"provider": "openai"}, "provider"),
+        ({"provider": ["openai"]}, "provider"),
         ({"provider": {"sort": "cheapest"}}, "provider.sort"),
         ({"models": "b"}, "models"),
         ({"models": [1]}, "models[0]"),
@@ -213,3 +213,13 @@ def test_messages_have_a_metadata_of_their_own() -> None:
 
     assert (asked.user, dict(asked.metadata)) == ("v", {})
     assert rest == {"metadata": {"user_id": "u"}}
+
+
+def test_a_provider_that_is_a_text_is_passed_on() -> None:
+    """Hugging Face's clients send one; who means this gateway's is told how to say so."""
+    asked, rest, call = read({"model": "a", "provider": "sambanova"})
+
+    assert rest == {"model": "a", "provider": "sambanova"}
+    assert not asked.HasField("routing")
+    assert len(call.warnings) == 1
+    assert "provider.only" in call.warnings[0]

@@ -139,6 +139,10 @@ def _take_transforms(wire: Object, asked: ChatRequest) -> None:
 
 
 def _take_provider(wire: Object, routing: Routing, call: Call) -> None:
+    if type(wire.fields["provider"]) is str:
+        # Hugging Face's clients send the name of theirs.
+        call.warnings.append("`provider` is passed on, as it is a text; `provider.only` says who may answer")
+        return
     provider = wire.take_object("provider")
     if provider is None:
         return
