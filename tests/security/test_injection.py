@@ -7,9 +7,10 @@ import json
 import re
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 from aiohttp import web
@@ -20,6 +21,7 @@ from trunkline.config.model import ProviderConfig
 from trunkline.errors import GatewayError
 from trunkline.providers.aiohttp_transport import AiohttpTransport
 from trunkline.providers.build import make_provider
+from trunkline.v1 import chat_pb2, chat_pb2_grpc, content_pb2
 
 EVIL = (
     "a\r\nX-Injected: 1",
@@ -165,6 +167,30 @@ async def test_a_caller_cannot_either(start: Start, capfd: pytest.CaptureFixture
     for line in capfd.readouterr().err.rstrip("\n").split("\n"):
         assert not _CONTROL.search(line), line
         assert not line.startswith("X-Injected")
+
+
+async def test_nor_can_either_over_grpc(start: Start) -> None:
+    """Details, trailers and errors are values too, and no call ends as a fault of the gateway."""
+    async with hostile() as url:
+        providers = {"evil": {"kind": "openai-compatible", "base_url": url}}
+        settings: dict[str, Any] = {"routing": {"retries": 0, "breaker": {"failures": 1_000_000}}}
+        async with (
+            start(providers=providers, models={}, **settings) as gateway,
+            grpc.aio.insecure_channel(gateway.grpc) as channel,
+        ):
+            stub = chat_pb2_grpc.ChatServiceStub(channel)
+            for which, evil in enumerate(EVIL):
+                own = [evil.encode("utf-8", "replace").decode()]
+                for model in [f"evil/{how}-{which}" for how in ("whole", "400", "404", "429", "500")] + own:
+                    request = chat_pb2.ChatRequest(model=model, user=own[0], metadata={own[0][:60]: own[0][:500]})
+                    request.messages.add(role=content_pb2.ROLE_USER).parts.add().text = "x"
+                    call = stub.Chat(request, metadata=[("x-request-id", "a b"), ("traceparent", "x" * 1000)])
+                    with suppress(grpc.aio.AioRpcError):
+                        await call
+                    assert await call.code() is not grpc.StatusCode.INTERNAL, (model, await call.details())
+                    for key, value in await call.trailing_metadata():
+                        assert "inject" not in key
+                        assert isinstance(value, bytes) or not _CONTROL.search(value)
 
 
 HEADERS = (
