@@ -215,7 +215,7 @@ async def test_when_keys_were_used() -> None:
     clock.now = 1007.9
     await name_of(directory, "ann")
     await directory.flush()
-    assert records.touched == {"key_ann": 1007}
+    assert records.touched == {"key_ann": 1007, "key_bob": 1000}
     records.away = True
     await name_of(directory, "ann")
     await directory.close()

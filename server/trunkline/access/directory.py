@@ -199,8 +199,10 @@ class Directory:
             asked = self._asked[digest] = asyncio.get_running_loop().create_future()
             if self._asking is None:
                 self._asking = asyncio.create_task(self._ask())
-        # Others wait for the same.
-        return await asyncio.shield(asked)
+        entry = await asyncio.shield(asked)  # others wait for the same
+        if entry is not None and entry.granted is not None:
+            self._used[entry.granted.key_id] = int(self._clock())
+        return entry
 
     async def look_up_user(self, subject: str) -> tuple[int, Owners | None]:
         """The user whom an issuer of tokens calls `subject`, and the version to `keep` by. Raises `GatewayError`
