@@ -44,6 +44,9 @@ def test_types_bounds_and_defaults() -> None:
     assert "| `tls.certificate` | path of a file | required within `tls` |" in page
     assert "| `targets` | list of text | required |" in page
     assert "| `headers` | mapping of names to secret text | none |" in page
+    assert "| `scopes` | mapping of names to lists of text | none |" in page
+    assert "| `pools` | mapping of names, as below | none |" in page
+    assert "## `routing.pools.<name>`" in page
 
 
 def test_check_tells_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

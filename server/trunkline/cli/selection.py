@@ -25,17 +25,18 @@ if TYPE_CHECKING:
 SERVICE: Final = DESCRIPTOR.services_by_name["UsageService"]
 
 _FILTERS: Final = {
-    "key-id": "key_ids",
-    "user": "user_ids",
-    "team": "team_ids",
-    "organization": "organization_ids",
-    "model": "models",
-    "served-model": "served_models",
-    "provider": "providers",
-    "surface": "surfaces",
-    "outcome": "outcomes",
-    "tag": "tags",
+    "key-id": ("key_ids", "with the key of this id"),
+    "user": ("user_ids", "of the user of this id"),
+    "team": ("team_ids", "of the team of this id"),
+    "organization": ("organization_ids", "of the organization of this id"),
+    "model": ("models", "that asked for this model"),
+    "served-model": ("served_models", "that this model answered"),
+    "provider": ("providers", "whose last provider was this one"),
+    "surface": ("surfaces", "that came by this surface, such as openai"),
+    "outcome": ("outcomes", "that ended so: ok, or the reason, such as rate_limited"),
+    "tag": ("tags", "with this tag"),
 }
+"""The options that select calls: the field of the filter, and what it leaves."""
 
 _INNER_CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -58,15 +59,22 @@ class Source(Protocol):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that select calls, and those that say where they are recorded."""
-    group = parser.add_argument_group("which calls", "Times are UTC unless they say otherwise.")
+    group = parser.add_argument_group(
+        "which calls", "Names and ids may be repeated for several. Times are UTC unless they say otherwise."
+    )
     group.add_argument(
         "--since", metavar="TIME", type=moment, help="that ended then or later, such as 24h or 2026-11-01"
     )
     group.add_argument("--until", metavar="TIME", type=moment, help="that ended before; now by default")
-    for name in _FILTERS:
-        group.add_argument(f"--{name}", metavar="NAME", action="append", default=[], help=f"of this {name}; or others")
+    for name, (_, help_) in _FILTERS.items():
+        metavar = "ID" if "of this id" in help_ else "NAME"
+        group.add_argument(f"--{name}", metavar=metavar, action="append", default=[], help=help_)
     group.add_argument(
-        "--metadata", metavar="KEY=VALUE", action="append", default=[], help="whose caller noted this; and others"
+        "--metadata",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="whose caller noted this; of several all must be there",
     )
     local = parser.add_argument_group("without a gateway")
     local.add_argument("--local", action="store_true", help="in the database itself")
@@ -80,7 +88,7 @@ def select(args: argparse.Namespace, request: QueryUsageRequest | ExportEntriesR
         request.start_time.seconds = args.since
     if args.until is not None:
         request.end_time.seconds = args.until
-    for name, field in _FILTERS.items():
+    for name, (field, _) in _FILTERS.items():
         getattr(request.filter, field).extend(getattr(args, name.replace("-", "_")))
     for noted in args.metadata:
         key, equals, value = noted.partition("=")

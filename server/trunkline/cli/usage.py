@@ -111,7 +111,9 @@ def _print_table(request: QueryUsageRequest, response: QueryUsageResponse, names
         )
     stdout().print(grid)
     unpriced = sum(row.unpriced for row in response.rows)
-    notes = f"{_range(response)}" + (f"; {unpriced:,} calls had no price" if unpriced else "")
+    notes = _range(response)
+    if unpriced:
+        notes += f"; {unpriced:,} {'call' if unpriced == 1 else 'calls'} had no price"
     stderr().print(notes[0].upper() + notes[1:] + ".", style="dim")
 
 

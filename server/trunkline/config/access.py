@@ -134,9 +134,9 @@ class AccessConfig(Section):
     )
     admin_address: ListenAddress | None = Field(
         default=None,
-        description="An address of its own for what only admins may do, over HTTP: `KeyService`, OpenRouter's `/keys`, "
-        "and `/metrics` unless `metrics.address` is set. They are then not served at `http.address` and "
-        "`grpc.address`. It is served with the TLS of `http`.",
+        description="An address of its own for what only admins may do, over HTTP: `KeyService`, `RuleService`, "
+        "OpenRouter's `/keys`, and `/metrics` unless `metrics.address` is set. They are then not served at "
+        "`http.address` and `grpc.address`. It is served with the TLS of `http`.",
     )
     admin_grpc_address: ListenAddress | None = Field(
         default=None, description="The same over gRPC, with the TLS of `grpc`."

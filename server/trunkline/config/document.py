@@ -78,6 +78,10 @@ Text in the file may refer to the environment and to other files, such as the se
 Inside `{{ }}` or `[ ]` on one line, YAML needs quotes around such text. A value that came by a reference is never
 printed. Files are read at the start and at each reload; a path is relative to the working directory.
 
+SIGHUP reads the configuration anew. Calls that run keep the old one. One with an error is refused as a whole, and the
+old one stays. Changes of `http`, `grpc`, `store`, `ledger`, `counters`, `responses`, `metrics`, `log`, `tracing` and of
+`access.pepper`, `access.admin_address` and `access.admin_grpc_address` need a restart, which the log tells.
+
 Settings of the type *secret text* have no flag, since every user of a machine can read the arguments of its processes.
 
 ## Providers without configuration
@@ -132,17 +136,17 @@ def _discovery() -> Iterator[str]:
 
 
 def _sections(name: str, description: str, model: type[Section]) -> Iterator[str]:
-    """The section, and then those that it holds lists of."""
+    """The section, and then those that it holds lists or mappings of."""
     fields = list(_flat(model, ""))
     yield f"## `{name}`\n\n{description}\n\n{_table(name, fields)}\n"
     for inner, field in fields:
-        if (listed := _listed(field.annotation)) is not None:
-            yield from _sections(f"{name}.{inner}[]", (listed.__doc__ or "").strip(), listed)
+        if (held := _held(field.annotation)) is not None:
+            yield from _sections(f"{name}.{inner}{_step(field.annotation)}", (held.__doc__ or "").strip(), held)
 
 
-def _listed(annotation: Any) -> type[Section] | None:
-    """The section that a field holds a list of."""
-    return _inner(annotation) if get_origin(bare(annotation)) is list else None
+def _held(annotation: Any) -> type[Section] | None:
+    """The section that a field holds a list or a mapping of."""
+    return _inner(annotation) if get_origin(bare(annotation)) in (list, dict) else None
 
 
 def _flat(model: type[Section], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
@@ -181,8 +185,8 @@ def _step(annotation: Any) -> str:
 
 def _type(field: FieldInfo) -> str:
     annotation = bare(field.annotation)
-    if _listed(annotation) is not None:
-        return "list, as below"
+    if _held(annotation) is not None:
+        return f"{'list' if get_origin(annotation) is list else 'mapping of names'}, as below"
     if get_origin(annotation) is list:
         return f"list of {_word(get_args(annotation)[0])}"
     if get_origin(annotation) is dict:
@@ -203,6 +207,8 @@ def _word(annotation: Any) -> str:
     }
     if get_origin(bare(annotation)) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(bare(annotation)))
+    if get_origin(bare(annotation)) is list:
+        return f"lists of {_word(get_args(bare(annotation))[0])}"
     if get_origin(bare(annotation)) is dict:
         return "mappings"
     return words.get(bare(annotation), "path of a file")

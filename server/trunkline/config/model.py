@@ -58,7 +58,8 @@ class HttpConfig(Section):
     address: ListenAddress = Field(
         default=Address("127.0.0.1", 8080),
         description="Where to listen. Other machines can reach the gateway only where this is not a loopback address, "
-        "which needs `keys` or `access.require_key`. Port 0 takes any free port. In YAML an IPv6 address needs quotes.",
+        "which needs `keys`, `access.tokens` or `access.require_key`. Port 0 takes any free port. In YAML an IPv6 "
+        "address needs quotes.",
     )
     max_body_bytes: Count = Field(
         default=64 * _MIB, description="The largest request body taken, in bytes; above it, 413."
