@@ -1,4 +1,4 @@
-"""What it costs to know callers, to hold them to limits and to record each call, beside a gateway that does none of it."""
+"""What keys, limits and the ledger cost, beside a gateway without them."""
 
 from __future__ import annotations
 
@@ -143,8 +143,8 @@ def text(chosen: Sequence[Accounted], memory: Sequence[tuple[int, int]]) -> str:
         first, half, last = memory[0], memory[len(memory) // 2], memory[-1]
         growth = last[1] / half[1] - 1
         lines.append(
-            f"\nMemory with accounts: {first[1] / 2**20:.1f} MiB warm, {half[1] / 2**20:.1f} MiB after {half[0]} calls, "
-            f"{last[1] / 2**20:.1f} MiB after {last[0]}; second half {growth:+.1%} "
+            f"\nMemory with accounts: {first[1] / 2**20:.1f} MiB warm, {half[1] / 2**20:.1f} MiB after {half[0]} "
+            f"calls, {last[1] / 2**20:.1f} MiB after {last[0]}; second half {growth:+.1%} "
             f"(aim: at most {GROWTH:.0%}: {'met' if growth <= GROWTH else 'not met'})."
         )
     return "\n".join(lines)
