@@ -45,7 +45,7 @@ def _fill_sqlite(path: str, calls: Calls, told: Told) -> None:
             ([row[name] for name in names] for row in rows),
         )
 
-    for statement in _indexes(DropIndex, sqlite.dialect()):  # type: ignore[no-untyped-call]
+    for statement in _indexes(DropIndex, sqlite.dialect()):
         connection.execute(statement)
     connection.execute("BEGIN")
     for place, (entries, sums, periods) in enumerate(_batches(calls)):
@@ -55,7 +55,7 @@ def _fill_sqlite(path: str, calls: Calls, told: Told) -> None:
         if place % 100 == 0:
             told(f"hour {place}")
     connection.execute("COMMIT")
-    for statement in _indexes(CreateIndex, sqlite.dialect()):  # type: ignore[no-untyped-call]
+    for statement in _indexes(CreateIndex, sqlite.dialect()):
         told(statement.split()[2])
         connection.execute(statement)
     connection.execute("PRAGMA journal_mode=WAL")

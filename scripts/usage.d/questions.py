@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from trunkline.call import Call, Caller
@@ -68,7 +69,7 @@ async def measure(database: Database, start: int, end: int, told: Callable[[str,
         request = QueryUsageRequest(**fields)
         request.start_time.seconds = (end - back if back else start) - shift
         request.end_time.seconds = end - shift
-        told(name, await _timed(lambda request=request: usage.query_usage(request, admin)))
+        told(name, await _timed(partial(usage.query_usage, request, admin)))
     newest = ListEntriesRequest(page_size=100)
     told("the 100 newest entries", await _timed(lambda: usage.list_entries(newest, admin)))
     rare = ListEntriesRequest(page_size=100, filter=UsageFilter(key_ids=["key_0190"], outcomes=["cancelled"]))

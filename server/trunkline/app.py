@@ -209,9 +209,7 @@ class App:
             old = self._house
             try:
                 config = await asyncio.to_thread(self._load)
-                new = await build(
-                    config, self._environ, old, self._accounts, self._rules.made, self._keys.directory
-                )
+                new = await build(config, self._environ, old, self._accounts, self._rules.made, self._keys.directory)
             except ConfigError as error:
                 _log.error("reload: the configuration is refused and the old one stays:\n%s", error)
                 return False

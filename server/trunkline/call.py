@@ -17,10 +17,9 @@ from trunkline.v1.routes_pb2 import RouteReport
 Surface = Literal["grpc", "native", "openai", "responses", "anthropic", "gemini"]
 """The inbound protocol that a call came by."""
 
-Operation = Literal[
-    "chat", "stream_chat", "count_tokens", "compact", "embed", "explain", "list_models", "get_model", ""
-]
-"""What was asked for; empty where the request failed before that was known."""
+Operation = str
+"""What was asked for: the name of an RPC in snake case, such as `stream_chat`, or `compact`, which has none; empty
+where the request failed before that was known."""
 
 
 @dataclass(frozen=True, slots=True)

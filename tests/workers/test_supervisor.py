@@ -123,8 +123,8 @@ async def test_a_reload_reaches_all(tmp_path: Path) -> None:
 
 
 async def test_a_rolling_restart_fails_no_call(workers: Workers) -> None:
-    """Every worker is replaced under load: of OpenAI's SDK, unary and streamed, which tries nothing twice, and over gRPC,
-    which tries again as the page on deployment says."""
+    """Every worker is replaced under load: of OpenAI's SDK, unary and streamed, which tries nothing twice, and over
+    gRPC, which tries again as the page on deployment says."""
     before = workers.pids()
     stop = asyncio.Event()
     done = {"unary": 0, "stream": 0, "grpc": 0}

@@ -32,7 +32,8 @@ class Running(NamedTuple):
 class Ended(NamedTuple):
     """A call that ended and what it used; without `call`, one that was not let in but may be booked.
 
-    `asked` where Valkey has been asked to settle it, and may have done so. `at` is when it ended, by the replica's clock.
+    `asked` where Valkey has been asked to settle it, and may have done so. `at` is when it ended, by the replica's
+    clock.
     """
 
     call: Running | None

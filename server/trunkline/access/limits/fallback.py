@@ -49,7 +49,8 @@ class FallbackLimiter:
 
     Where Valkey is found empty, at the start or after an outage, the first replica that finds it so awaits `rebuild`
     before it lets calls in, again and again until that succeeds. It, or whoever calls `restore`, must tell of all calls
-    that ended before `since`; those that run or ended later are told of here. `peek`, `book` and `forget` raise `UnavailableError` in an outage.
+    that ended before `since`; those that run or ended later are told of here. `peek`, `book` and `forget` raise
+    `UnavailableError` in an outage.
     """
 
     def __init__(

@@ -71,8 +71,8 @@ def encode_generation(record: LedgerRecord) -> Json:
 
 
 def encode_activity(rows: Iterable[UsageRow]) -> Json:
-    """https://openrouter.ai/docs/api/api-reference/analytics/get-user-activity: of rows by the day, by the model that was
-    asked for, by that which answered, and by the provider."""
+    """https://openrouter.ai/docs/api/api-reference/analytics/get-user-activity: of rows by the day, by the model that
+    was asked for, by that which answered, and by the provider."""
     return {"data": [_day(row) for row in rows]}
 
 
