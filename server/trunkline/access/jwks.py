@@ -25,7 +25,7 @@ _MOST_BYTES: Final = 256 * 1024
 _MOST_KEYS: Final = 64
 
 _KINDS: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
-"""The one algorithm of each type and curve of key. A shared secret, `oct`, is none: who publishes it shares it with everyone."""
+"""The one algorithm of each type and curve of key. A shared secret, `oct`, is none: who publishes it, shares it."""
 
 _log = logging.getLogger("trunkline")
 

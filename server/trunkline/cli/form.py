@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from trunkline.web.native.decode import is_map
@@ -35,6 +36,10 @@ def form_of(rpc: MethodDescriptor, request: Message) -> Form:
         body, fields = fields, {}
     elif isinstance(rule.body, FieldDescriptor):
         body = fields.pop(rule.body.name, {})
+    for name in fields:
+        mask = getattr(request, name)
+        if isinstance(mask, FieldMask):
+            fields[name] = ",".join(mask.paths)  # a query has the proto names
     query = urlencode(list(_flat(fields, descriptor_of(request))))
     return Form(rule.method, f"{path}?{query}" if query else path, body)
 
