@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 PROGRAM: Final = (sys.executable, "-m", "trunkline")
 
@@ -142,13 +142,13 @@ class Gateway(NamedTuple):
 
 
 @contextmanager
-def serving(*arguments: str, **variables: str) -> Iterator[Gateway]:
-    """`trunkline serve` on free ports; it is told to stop at the end."""
+def serving(*arguments: str, stderr: IO[str] | int = subprocess.DEVNULL, **variables: str) -> Iterator[Gateway]:
+    """`trunkline serve` on free ports, its log in `stderr`; it is told to stop at the end."""
     addresses = ("--http-address", "127.0.0.1:0", "--grpc-address", "127.0.0.1:0", "--discover", "false")
     with subprocess.Popen(
         [*PROGRAM, "serve", *addresses, *arguments],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
         env=environment(**variables),
         text=True,
     ) as process:

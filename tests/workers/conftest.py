@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -118,14 +118,24 @@ async def until_true(condition: Callable[[], Any]) -> None:
 
 
 @contextmanager
-def started(folder: Path, settings: dict[str, Any], *arguments: str, **variables: str) -> Iterator[Workers]:
-    """Two workers; whatever becomes of the test, none of their processes is left."""
+def started(
+    folder: Path,
+    settings: dict[str, Any],
+    *arguments: str,
+    stderr: IO[str] | int = subprocess.DEVNULL,
+    **variables: str,
+) -> Iterator[Workers]:
+    """Two workers, their log in `stderr`; whatever becomes of the test, none of their processes is left."""
     path = folder / "trunkline.yaml"
     path.write_text(yaml.safe_dump({"workers": 2, "shutdown_grace": 20, **settings}))
     left: set[int] = set()
     store = f"sqlite:///{folder}/store.db"
     with serving(
-        *("--config", str(path), *arguments), TRUNKLINE_STORE_URL=store, TRUNKLINE_DATA=str(folder), **variables
+        *("--config", str(path), *arguments),
+        stderr=stderr,
+        TRUNKLINE_STORE_URL=store,
+        TRUNKLINE_DATA=str(folder),
+        **variables,
     ) as gateway:
         workers = Workers(gateway, path)
         try:

@@ -76,6 +76,19 @@ async def test_a_worker_that_dies_is_started_again(workers: Workers) -> None:
     await workers.all_tell()
 
 
+async def test_a_death_is_in_the_log(tmp_path: Path) -> None:
+    """As a record like all others: the supervisor writes the log that its workers write."""
+    log = tmp_path / "log"
+    with log.open("w") as stderr, started(tmp_path, {"log": {"format": "json"}}, stderr=stderr) as workers:
+        os.kill(min(workers.pids()), signal.SIGKILL)
+
+        async def told() -> bool:
+            records = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+            return any("ended with -9" in record.get("message", "") for record in records)
+
+        await until_true(told)
+
+
 async def test_limits_are_shared(tmp_path: Path) -> None:
     """Of one key's ten calls a minute, no eleventh is let in, whichever worker it comes to."""
     settings = {

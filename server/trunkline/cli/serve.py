@@ -81,6 +81,7 @@ async def _supervise(config: Config, path: Path | None, flags: Mapping[str, str]
     """Run the workers of `config`, with the configuration and the flags that this process was given."""
     from trunkline.app import Listening
     from trunkline.cli.announcement import announce
+    from trunkline.observe.log import Log
     from trunkline.workers.supervisor import Ready, Supervisor, worker_command
 
     def ready(told: Ready) -> None:
@@ -90,4 +91,9 @@ async def _supervise(config: Config, path: Path | None, flags: Mapping[str, str]
     own = ("--http-address", "--grpc-address")
     kept = [word for name, value in flags.items() if name not in own for word in (name, value)]
     source = [] if path is None else ["--config", str(path)]
-    await Supervisor(config, worker_command(["serve", *source, *kept]), dict(os.environ)).run(ready)
+    log = Log(config.log.format, config.log.level)
+    log.install()
+    try:
+        await Supervisor(config, worker_command(["serve", *source, *kept]), dict(os.environ)).run(ready)
+    finally:
+        log.close()
