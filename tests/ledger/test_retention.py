@@ -108,6 +108,5 @@ async def test_sums_of_sums_that_were_changed(database: Database) -> None:
                 {"span": span},
             )
     report = await verify(database)
-    assert len(report.problems) == 3
     for name in ("hour", "day", "month"):
         assert any(f"the sums of the {name} " in told for told in report.problems)
