@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     others = [_action(actions, name, f"{name} a key") for name in ("disable", "enable", "delete")]
     for each in (show, update, rotate, *others):
-        each.add_argument("id", metavar="ID", help="the key")
+        each.add_argument("id", metavar="ID", help="the key, by its id, as `keys list` tells it")
 
 
 def run(args: argparse.Namespace) -> int:

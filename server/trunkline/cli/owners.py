@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 each.add_argument("--subject", metavar="ISSUER:SUB", help="who it is to an issuer of tokens")
             add_fields(each)
         for each in (_action(actions, "show", kind), update, _action(actions, "delete", kind)):
-            each.add_argument("id", metavar="ID", help=f"the {kind}")
+            each.add_argument("id", metavar="ID", help=f"the {kind}, by its id, as `list` tells it")
 
 
 def run(args: argparse.Namespace) -> int:
