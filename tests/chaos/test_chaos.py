@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_short_chaos(tmp_path: Path) -> None:
-    """Gateways and servers are killed, stopped and hung under load; each end that a caller saw is in the ledger once."""
+    """Gateways and servers are killed, stopped and hung under load; what callers saw the end of is recorded once."""
     told = tmp_path / "found.json"
     done = subprocess.run(
         [
