@@ -134,8 +134,8 @@ async def test_unknown_parameters(shelf_client: httpx.AsyncClient, shelf: Any) -
 
 
 async def test_body_is_a_field(shelf_client: httpx.AsyncClient, shelf: Any, book: type[Any]) -> None:
-    """With `body: "author"` the body is that field, which the query cannot fill; `response_body` picks the answer. As it
-    is a PATCH, the mask names what is in the body."""
+    """With `body: "author"` the body is that field, which the query cannot fill; `response_body` picks the answer. In
+    a PATCH the mask names what is in the body."""
     answer = await shelf_client.patch(
         "/shelf/v1/books/x?number=5&author.born=9", json={"name": "Jane", "teacher": {"name": "Ann"}}
     )

@@ -14,10 +14,13 @@ from google.protobuf import json_format
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 
+from trunkline.admin.keys import KeyDesk
+from trunkline.admin.rules import RuleDesk
 from trunkline.call import Attempt, Call, Loss
 from trunkline.core.fold import fold
 from trunkline.errors import TABLE, GatewayError
-from trunkline.services import SERVICES
+from trunkline.services import ADMIN, SERVICES, USAGE
+from trunkline.usage.usage import Usage
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
 from trunkline.v1.content_pb2 import ROLE_USER
@@ -355,8 +358,11 @@ async def test_unknown_fields(client: httpx.AsyncClient) -> None:
 
 
 async def test_every_rpc_has_its_method(gateway: Any) -> None:
-    """Each RPC of the contract is answered by a method of the gateway."""
-    assert all(callable(getattr(gateway, rule.answer)) for rule in rules_of(SERVICES))
+    """Each RPC of the contract is answered by a method of the gateway, or of the desk of its service."""
+    desks = {USAGE: Usage, **dict(zip(ADMIN, (KeyDesk, RuleDesk), strict=True))}
+    for service in SERVICES:
+        answers = desks.get(service, gateway)
+        assert all(callable(getattr(answers, rule.answer)) for rule in rules_of([service]))
 
 
 async def test_empty_stream(shelf_client: httpx.AsyncClient) -> None:
