@@ -1,4 +1,4 @@
-"""Lints the chart, renders it, and checks that by the schemas of Kubernetes; looks at the compose file. Off the network."""
+"""Lints the chart, renders it, checks that by the schemas of Kubernetes, and looks at the compose file, offline."""
 
 from __future__ import annotations
 

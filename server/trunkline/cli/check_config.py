@@ -78,7 +78,15 @@ def _print_summary(path: Path, config: Config, providers: Mapping[str, str]) -> 
     grid.add_row("providers", printable(", ".join(kinds)))
     models = [f"{name}: {', '.join(model.targets)}" for name, model in config.models.items()]
     grid.add_row("models", printable("\n".join(models)) or "none of their own name; all as provider/model")
-    grid.add_row("keys", str(len(config.keys)) if config.keys else "none: who reaches the gateway may use it")
+    grid.add_row("keys", _keys(config))
     console = stdout()
     console.print(Text.assemble(("OK", "bold green"), f"  {path}"))
     console.print(grid)
+
+
+def _keys(config: Config) -> str:
+    if config.keys:
+        return str(len(config.keys))
+    if config.access.require_key or config.access.tokens:
+        return "none here: tokens, and keys that admins make"
+    return "none here: who reaches the gateway may use it, until an admin makes one"
