@@ -92,3 +92,19 @@ def test_a_file_that_is_not_there(path: Path) -> None:
     done = run("check-config", str(path))
     assert done.returncode == 1
     assert str(path) in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("{}", "none here: who reaches the gateway may use it, until an admin makes one"),
+        ("access: {require_key: true}", "none here: tokens, and keys that admins make"),
+        ("keys: [{name: ann, key: sk-ann-0123456789}]", "1"),
+    ],
+)
+def test_who_may_call(tmp_path: Path, settings: str, told: str) -> None:
+    """Keys of the file are not all there are."""
+    path = tmp_path / "trunkline.yaml"
+    path.write_text(settings)
+    done = run("check-config", str(path))
+    assert f"keys        {told}" in [line.rstrip() for line in done.stdout.splitlines()]
