@@ -25,6 +25,9 @@ _POSTGRES_DRIVER: Final = "postgresql+asyncpg"
 _BUSY: Final = 30.0
 """Seconds to wait for another process that writes to the same file."""
 
+_ROWS: Final = 32
+"""Rows of one `INSERT` into SQLite, which keeps what it prepared: a statement for each number of rows, up to this one."""
+
 _CONNECT: Final = 10.0
 """Seconds until a server must have answered."""
 
@@ -71,7 +74,11 @@ def _file(path: Path) -> AsyncEngine:
     except OSError as error:
         problem = f"store.url: `{path}` cannot be written to: {error.strerror}. Name another place, or `{MEMORY}`."
         raise ConfigError([problem]) from None
-    engine = create_async_engine(URL.create(_SQLITE_DRIVER, database=str(path)), connect_args={"timeout": _BUSY})
+    engine = create_async_engine(
+        URL.create(_SQLITE_DRIVER, database=str(path)),
+        connect_args={"timeout": _BUSY},
+        insertmanyvalues_page_size=_ROWS,
+    )
     event.listen(engine.sync_engine, "connect", _prepare)
     return engine
 
