@@ -26,7 +26,7 @@ _BUSY: Final = 30.0
 """Seconds to wait for another process that writes to the same file."""
 
 _ROWS: Final = 32
-"""Rows of one `INSERT` into SQLite, which keeps what it prepared: a statement for each number of rows, up to this one."""
+"""Rows of one `INSERT` into SQLite, which keeps what it prepared: a statement for each number of rows, up to this."""
 
 _CONNECT: Final = 10.0
 """Seconds until a server must have answered."""
