@@ -222,7 +222,7 @@ class _Planning:
 
     def _with_affinity(self, ranked: list[Ranked], chat: ChatRequest) -> list[Ranked]:
         """The target that has the conversation in its cache first, unless it is in trouble."""
-        self._conversation = conversation_of(chat, self._call.caller)
+        self._conversation = conversation_of(chat, self._call.owner.account)
         last = self._router.recall(self._conversation)
         if last is None:
             return ranked
