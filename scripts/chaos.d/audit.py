@@ -63,11 +63,12 @@ async def audit(deployment: Deployment, ended: Iterable[str]) -> Audit:
     found.doubled = sum(count > 1 for count in calls.values())
     spent: Counter[str] = Counter()
     for row in rows:
-        spent[row.key_id.removeprefix("keys/")] += row.total_nanos
+        spent[_name(row)] += row.total_nanos
+    found.problems += [f"the ledger knows of a key {name!r}" for name in spent if name not in KEYS]
     found.overspent = sum(max(0, spent[name] - TOTAL) for name, plan in KEYS.items() if plan == "poor")
     for name, plan in KEYS.items():
         if plan == "narrow":
-            times = sorted(row.started_at for row in rows if row.key_id == f"keys/{name}")
+            times = sorted(row.started_at for row in rows if _name(row) == name)
             found.too_many += _beyond(times)
     await _count(deployment, spent, found)
     return found
@@ -88,6 +89,12 @@ async def _count(deployment: Deployment, spent: Mapping[str, int], found: Audit)
     for name, standing in zip(KEYS, standings, strict=True):
         found.undercounted += max(0, spent[name] - standing.used)
         found.overcounted += max(0, standing.used - spent[name])
+
+
+def _name(row: Any) -> str:
+    """The name of the key of a call, as the configuration has it."""
+    name: str = row.key_id.rpartition("/")[2]
+    return name
 
 
 def _beyond(times: list[int]) -> int:

@@ -7,8 +7,11 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from deployment import Deployment
+
+_TRIES: Final = 10
 
 
 class Faults:
@@ -53,9 +56,9 @@ class Faults:
     async def _stop_database(self) -> str:
         self._tell("PostgreSQL is stopped")
         stop = self._chance.choice([self._deployment.postgres.stop, self._deployment.postgres.kill])
-        await asyncio.to_thread(stop)
+        await _until_done(stop)
         await asyncio.sleep(self._chance.uniform(1.0, 2.5))
-        await asyncio.to_thread(self._deployment.postgres.start)
+        await _until_done(self._deployment.postgres.start)
         return "PostgreSQL stopped"
 
     async def _hang_counters(self) -> str:
@@ -73,3 +76,17 @@ class Faults:
         await asyncio.sleep(self._chance.uniform(0.2, 1.0))
         await asyncio.to_thread(self._deployment.valkey.start)
         return "Valkey emptied"
+
+
+async def _until_done(step: Callable[[], None]) -> None:
+    """Do a step of PostgreSQL's, which may fail while what a killed server left is not gone yet. Raises
+    `RuntimeError`."""
+    for left in reversed(range(_TRIES)):
+        try:
+            await asyncio.to_thread(step)
+        except RuntimeError:
+            if not left:
+                raise
+            await asyncio.sleep(1.0)
+        else:
+            return
