@@ -48,6 +48,12 @@ class Caller:
         return self.key_id or self.name
 
     @property
+    def recorded_as(self) -> str:
+        """The id of the key under which calls are recorded: keys of the configuration have a name alone. Empty where
+        there is no key."""
+        return self.key_id or ("" if self == ANYONE or self.user_id else f"keys/{self.name}")
+
+    @property
     def restricted(self) -> bool:
         """Whether there are models or providers that he may not ask."""
         return bool(self.models or self.providers)

@@ -18,7 +18,7 @@ from trunkline.store.database import Database
 from trunkline.usage import reading
 from trunkline.usage.usage import Usage
 from trunkline.v1 import usage_pb2
-from trunkline.v1.ledger_pb2 import LedgerEntry
+from trunkline.v1.ledger_pb2 import LedgerEntry, Owner
 from trunkline.v1.usage_pb2 import QueryUsageRequest, QueryUsageResponse, UsageDimension, UsageFilter, UsageRow
 
 DAY = 86_400_000_000
@@ -238,5 +238,11 @@ async def test_callers_see_their_own(database: Database, usage: Usage) -> None:
     assert await keys(Caller("a", key_id="key_00")) == {"key_00"}
     assert await keys(Caller("a", key_id="key_30")) == set()
     assert await keys(Caller("a", key_id="key_10", user_id="user_1")) == {"key_10", "key_11"}
-    with pytest.raises(GatewayError, match="admin's key"):
-        await keys(Caller("static"))
+    assert await keys(Caller("static")) == set()
+
+    of_configuration = entries[:1]
+    of_configuration[0].id = f"{of_configuration[0].id[:-6]}STATIC"
+    of_configuration[0].owner.CopyFrom(Owner(key_id="keys/static", caller="static"))
+    await insert(database, of_configuration)
+    request.filter.Clear()
+    assert await keys(Caller("static")) == {"keys/static"}

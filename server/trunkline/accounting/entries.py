@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from trunkline.accounting.bill import Bill, Estimate
-from trunkline.call import ANYONE, Attempt, Call, Caller
+from trunkline.call import Attempt, Call
 from trunkline.core.plan import Plan
 from trunkline.v1 import ledger_pb2
 from trunkline.v1.chat_pb2 import Usage
@@ -68,18 +68,13 @@ def closed(call: Call, entry_id: str, plan: Plan[Any]) -> LedgerEntry:
     return entry
 
 
-def key_id_of(owner: Caller) -> str:
-    """By what the ledger knows a key: those of the configuration have a name alone. Empty where there is none."""
-    return owner.key_id or ("" if owner is ANYONE or owner.user_id else f"keys/{owner.name}")
-
-
 def _begin(entry: LedgerEntry, call: Call) -> None:
     entry.call_id = call.id
     _moment(entry.start_time, call, call.started)
     entry.surface = call.surface
     entry.operation = call.operation
     owner = call.owner
-    entry.owner.key_id = key_id_of(owner)
+    entry.owner.key_id = owner.recorded_as
     entry.owner.user_id = owner.user_id
     entry.owner.team_id = owner.team_id
     entry.owner.organization_id = owner.organization_id

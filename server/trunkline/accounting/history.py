@@ -9,7 +9,6 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, case, func, literal_column, select
 
 from trunkline.access.limits.model import SECOND, Limit, Unit
-from trunkline.accounting.entries import key_id_of
 from trunkline.call import Caller
 from trunkline.store.database import Database
 from trunkline.store.tables import LEDGER_ENTRIES, USAGE_ROLLUPS
@@ -154,7 +153,7 @@ def _whose(limit: Limit, owner: Caller) -> _Whose | None:
 
     The keys of a user share what his plan allows; a key without a user has it for itself.
     """
-    key = key_id_of(owner)
+    key = owner.recorded_as
     columns = {
         "key": ("key_id", key),
         "user": ("user_id", owner.user_id),
