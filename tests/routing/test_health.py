@@ -349,3 +349,19 @@ def test_no_target_is_lost(steps: list[tuple[str, float, float]]) -> None:
     assert health.in_flight == 0
     assert health.wait(now + 30 + 300) == 0
     assert 0 <= health.error_rate(now) <= 1
+
+
+def test_a_key_that_is_limited_is_out_until_its_reset() -> None:
+    """For all its models, where the provider has other keys; these are asked meanwhile."""
+    board = Board()
+    one, sibling = board.health("p", "a", "m"), board.health("p", "a", "n")
+    other, only = board.health("p", "b", "m"), board.health("q", "", "n")
+    limited = failure(errors_pb2.ERROR_REASON_RATE_LIMITED, retry_after=20)
+    for health in (one, board.health("q", "", "m")):
+        play(health, at=0.0, took=1.0, error=limited, status=429)
+
+    assert (one.wait(1.0), sibling.wait(1.0), other.wait(1.0), only.wait(1.0)) == (20.0, 20.0, 0.0, 0.0)
+    assert sibling.state(1.0) == "limited"
+    assert sibling.why() is limited
+    assert not sibling.last_resort(1.0)
+    assert sibling.wait(21.0) == 0.0

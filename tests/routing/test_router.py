@@ -9,7 +9,7 @@ import pytest
 from fakes.scripted_provider import asking, failure
 from routing.fleet import Fleet, attempted, fleet, known
 
-from trunkline.call import Call
+from trunkline.call import Call, Caller
 from trunkline.core.plan import Plan
 from trunkline.errors import GatewayError
 from trunkline.routing.rules import Action, Match, Rule, Rules
@@ -22,7 +22,7 @@ from trunkline.v1.embeddings_pb2 import EmbedRequest
 
 def calling(caller: str = "") -> Call:
     """A call."""
-    return Call("req_1", "openai", "chat", caller=caller)
+    return Call("req_1", "openai", "chat", caller=caller, owner=Caller(caller))
 
 
 def order(plan: Plan[Any]) -> list[str]:

@@ -134,7 +134,7 @@ class Health:
     def last_resort(self, now: float) -> bool:
         """Whether it may be asked though it is left alone, as nobody else is left to ask: once in a second, and not
         before the end of a rate limit."""
-        if self._limited_until > now or now - self._resorted < _RESORT:
+        if self._is_limited(now) or now - self._resorted < _RESORT:
             return False
         self._resorted = now
         return True
@@ -195,11 +195,17 @@ class Health:
 
     def state(self, now: float) -> str:
         """`closed`, `open` or `half_open`, as a circuit breaker is, or `limited`."""
-        if self._limited_until > now:
+        if self._is_limited(now):
             return "limited"
         if self._open_until > now or (self._key is not None and self._key.out_until > now):
             return "open"
         return "half_open" if self._opens else "closed"
+
+    def _is_limited(self, now: float) -> bool:
+        key = self._key
+        if key is not None and key.out_until > now and key.error is not None:
+            return key.error.reason == errors_pb2.ERROR_REASON_RATE_LIMITED or self._limited_until > now
+        return self._limited_until > now
 
     def _hurried(self, attempt: Attempt, now: float) -> bool:
         """Whether the caller had no more time, and had little from the beginning: that says nothing of the target."""
@@ -251,6 +257,10 @@ class Health:
         self._limited_since = now
         if until >= self._limited_until:
             self._limited_until, self._limit = until, error
+        key = self._key
+        if key is not None and asked is not None and until > key.out_until:
+            # Limits are often those of the key; the others can answer for all its models meanwhile.
+            key.out_since, key.out_until, key.error = now, until, error
 
     def _failed(self, attempt: Attempt, error: GatewayError, now: float) -> None:
         self._calls.add(1.0, now)
