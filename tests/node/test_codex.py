@@ -26,7 +26,14 @@ stream_max_retries = 0
 
 def _answers(sent: str) -> int:
     """How many results of tools a request holds, in whichever language."""
-    marks = ('"role":"tool"', '"type": "tool_result"', '"functionResponse"', '"type": "function_call_output"')
+    marks = (
+        '"role":"tool"',
+        '"role": "tool"',
+        '"type": "tool_result"',
+        '"toolResult"',
+        '"functionResponse"',
+        '"type": "function_call_output"',
+    )
     return max(sent.count(mark) for mark in marks)
 
 
