@@ -213,7 +213,18 @@ class App:
             except ConfigError as error:
                 _log.error("reload: the configuration is refused and the old one stays:\n%s", error)
                 return False
-            for name in ("http", "grpc", "store", "ledger", "counters", "responses", "metrics", "log", "tracing"):
+            for name in (
+                "http",
+                "grpc",
+                "store",
+                "ledger",
+                "counters",
+                "responses",
+                "metrics",
+                "log",
+                "tracing",
+                "workers",
+            ):
                 if getattr(config, name) != getattr(self._config, name):
                     _log.warning("reload: a change of `%s` needs a restart", name)
             for name in ("pepper", "admin_address", "admin_grpc_address"):
