@@ -177,6 +177,21 @@ async def test_the_largest_amounts_are_exact(limiter: Limiter) -> None:
     assert await used(limiter, vast) == MOST - 2
 
 
+async def test_a_counter_stands_still_at_the_most_that_is_exact(limiter: Limiter, clock: Clock) -> None:
+    """What goes beyond is not counted, and nothing is let in until it stops counting."""
+    day = Limit("k:money", Unit.MONEY, MOST, rolling(86_400))
+    await limiter.reserve("a", [Claim(day, 5)], 60)
+    await limiter.reserve("b", [Claim(day, 7)], 60)
+    await limiter.settle("a", {Unit.MONEY: MOST})
+    await limiter.settle("b", {Unit.MONEY: MOST - 1})
+    await limiter.book(day, 3)
+    assert await used(limiter, day) == MOST
+    answer = await limiter.reserve("c", [Claim(day, 2)], 60)
+    assert isinstance(answer, Refused)
+    clock.now += 2 * 86_400 * SECOND
+    assert isinstance(await limiter.reserve("d", [Claim(day, MOST)], 60), Granted)
+
+
 @pytest.mark.parametrize(
     ("unit", "most", "window"),
     [(Unit.CALLS, 1, rolling(60)), (Unit.MONEY, 1, HELD), (Unit.MONEY, MOST + 1, TOTAL), (Unit.TOKENS, -1, TOTAL)],

@@ -102,6 +102,10 @@ class Specification(RuleBasedStateMachine):
         assert all(other == first for other in others)
         return first
 
+    def room(self) -> int:
+        """How much more can be counted: what goes beyond `MOST` has a test of its own."""
+        return MOST - max(self.model.most(limit, self.now) for limit in SUMS)
+
     def reserve(self, name: str, claims: tuple[Claim, ...], lease: float) -> Granted | Refused:
         """Ask, and hold the answer to the model."""
         answer = self.run(*(limiter.reserve(name, claims, lease) for limiter in self.limiters))
@@ -140,6 +144,7 @@ class Specification(RuleBasedStateMachine):
     def settle(self, data: st.DataObject, actual: dict[Unit, int]) -> None:
         """A call is settled; or again, which changes nothing."""
         name = data.draw(st.sampled_from(self.known)) if self.known else "unknown"
+        actual = {unit: min(amount, self.room()) for unit, amount in actual.items()}
         settled = self.run(*(limiter.settle(name, actual) for limiter in self.limiters))
         assert settled == self.model.settled(name, actual, self.now)
 
@@ -153,7 +158,7 @@ class Specification(RuleBasedStateMachine):
     @rule(limit=st.sampled_from(SUMS), amount=st.integers(-300, 300), ago=st.just(0) | STEPS)
     def book(self, limit: Limit, amount: int, ago: int) -> None:
         """A counter is corrected, as of any time. What takes back is tested where a window is one bucket."""
-        amount = abs(amount) if limit.window.lasts else amount
+        amount = min(abs(amount) if limit.window.lasts else amount, self.room())
         at = (self.now - ago) / SECOND
         self.run(*(limiter.book(limit, amount, at) for limiter in self.limiters))
         self.model.booked(limit, amount, round(at * SECOND))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from trunkline.access.limits.model import SECOND, Limit, Standing, Window
+from trunkline.access.limits.model import MOST, SECOND, Limit, Standing, Window
 
 
 class Sum:
@@ -45,12 +45,16 @@ class Sum:
         self.add(self._current if more > 0 and self._window.lasts else bucket, more)
 
     def add(self, bucket: int, amount: int) -> None:
-        """Add to a bucket, which does not fall below zero; to one that does not count any more, nothing."""
+        """Add to a bucket, which does not fall below zero, nor the sum rise above `MOST`; to one that does not count any
+        more, nothing.
+        """
         bucket = min(bucket, self._current)
         if amount == 0 or bucket < self._current - self._window.lasts:
             return
         before = self._amounts.get(bucket, 0)
-        amount = max(amount, -before)
+        amount = min(max(amount, -before), MOST - self.used)
+        if amount == 0:
+            return
         self.used += amount
         if self.used == 0:
             self._amounts.clear()

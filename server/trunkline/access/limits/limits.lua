@@ -7,9 +7,9 @@
 -- {namespace}:restored    set: the counters that hold what was used before they were there
 -- {namespace}:generation
 --
--- Times are in microseconds and amounts at most 2^53 - 1: whole numbers that a double holds exactly.
+-- Times are in microseconds; amounts, and their sums, at most 2^53 - 1: whole numbers that a double holds exactly.
 
-local SECOND, DAY = 1000000, 86400000000
+local SECOND, DAY, MOST = 1000000, 86400000000, 9007199254740991
 -- Keys live on for so many milliseconds after they have lost their meaning.
 local SLACK = 60000
 -- So long a settled call is remembered, in case its reservation arrives after its settlement.
@@ -99,7 +99,8 @@ local function add(one, bucket, amount)
     bucket = math.min(bucket, one.current)
     if amount == 0 or bucket < one.current - one.window.lasts then return end
     local before = tonumber(one.seen[bucket] or redis.call('HGET', one.key, bucket) or 0)
-    amount = math.max(amount, -before)
+    amount = math.min(math.max(amount, -before), MOST - one.used)
+    if amount == 0 then return end
     one.used = one.used + amount
     if one.used == 0 then
         redis.call('DEL', one.key)
@@ -187,7 +188,7 @@ function verbs.reserve()
     for i, claim in ipairs(asked.claims) do
         local one = counters[i]
         local used, reset = standing(one)
-        local over = used + claim.amount - claim.limit.most
+        local over = used - claim.limit.most + claim.amount
         standings[i] = {used, reset, not granted and over > 0 and not one.held and wait(one, over) or -1}
     end
     return {granted and 'granted' or 'refused', standings}
