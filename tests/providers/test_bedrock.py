@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
@@ -373,7 +373,8 @@ def ask_by_botocore(client: Any) -> None:
     whole = client.converse(**asked)["output"]["message"]["content"]
     assert [next(iter(block)) for block in whole] == ["reasoningContent", "reasoningContent", "toolUse"]
     assert whole[0]["reasoningContent"]["reasoningText"]["signature"] == sign("I was asked: tools")
-    events = list(client.converse_stream(**asked)["stream"])
+    with closing(client.converse_stream(**asked)["stream"]) as stream:
+        events = list(stream)
     assert [next(iter(event)) for event in events][-2:] == ["messageStop", "metadata"]
     pieces = [event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event]
     assert json.loads("".join(piece["toolUse"]["input"] for piece in pieces if "toolUse" in piece)) == {
@@ -382,8 +383,9 @@ def ask_by_botocore(client: Any) -> None:
     with pytest.raises(ClientError) as caught:
         client.converse(modelId=CLAUDE, messages=said("limited"))
     assert caught.value.response["Error"]["Code"] == "ThrottlingException"
-    with pytest.raises(EventStreamError, match="modelStreamErrorException"):
-        list(client.converse_stream(modelId=CLAUDE, messages=said("fails"))["stream"])
+    failing = client.converse_stream(modelId=CLAUDE, messages=said("fails"))["stream"]
+    with closing(failing), pytest.raises(EventStreamError, match="modelStreamErrorException"):
+        list(failing)
     counted = client.count_tokens(modelId=CLAUDE, input={"converse": {"messages": said("Hello")}})
     assert counted["inputTokens"] == 12
 
