@@ -173,7 +173,7 @@ class SurfaceConformance:
         history: list[Any] = []
         said = Said()
         model, words = world.way("text")
-        for turn in range(min(self.turns, world.turns)):
+        for turn in range(self.turns):
             calls = turn % 4 == 1
             if not said.calls:
                 model, words = world.way("tools" if calls else "text")

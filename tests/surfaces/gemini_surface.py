@@ -7,7 +7,7 @@ from typing import Any
 
 from google import genai
 from google.genai import errors, types
-from surfaces.said import CITY, NAMED, NO_TLS, Asked, Said, Surface
+from surfaces.said import CITY, LONG, NAMED, NO_TLS, Asked, Said, Surface
 
 
 class GeminiSurface(Surface):
@@ -67,7 +67,12 @@ class GeminiSurface(Surface):
             config.response_json_schema = NAMED
         if asked.reasoning:
             config.thinking_config = types.ThinkingConfig(include_thoughts=True, thinking_budget=1024)
-        return {"model": asked.model, "contents": asked.history, "config": config}
+        contents = asked.history
+        if len(contents) > LONG:
+            raw = [content.model_dump(mode="json", by_alias=True, exclude_none=True) for content in contents]
+            config.http_options = types.HttpOptions(extra_body={"contents": raw})
+            contents = contents[-1:]
+        return {"model": asked.model, "contents": contents, "config": config}
 
     def user(self, text: str, image: str = "") -> Any:
         parts = [types.Part(text=text)]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import openai
-from surfaces.said import CITY, NAMED, NO_TLS, Asked, Said, Surface
+from surfaces.said import CITY, LONG, NAMED, NO_TLS, Asked, Said, Surface
 
 
 class ResponsesSurface(Surface):
@@ -49,10 +49,10 @@ class ResponsesSurface(Surface):
 
     async def _create(self, asked: Asked, **more: Any) -> Any:
         body = self._body(asked) | more
-        items = body.pop("input")
-        # What the SDK takes as its own argument it holds against every type there is, item by item, which takes longer
-        # than all the rest of a long session.
-        return await self.client.responses.create(**body, extra_body={"input": items})
+        if len(asked.history) > LONG:
+            raw = {name: body.pop(name) for name in ("input", "tools") if name in body}
+            return await self.client.responses.create(**body, extra_body=raw)
+        return await self.client.responses.create(**body)
 
     def _body(self, asked: Asked) -> dict[str, Any]:
         body: dict[str, Any] = {

@@ -34,6 +34,11 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 most of these tests."""
 
 
+LONG = 12
+"""So long is a history that goes past what an SDK does with each argument of its own: it holds every item against every
+type there is, turn after turn, which takes longer than all the rest of a long session. What is sent is the same."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """One request. `history` is in the surface's own form, made by its `user`, `answered` and what it `Said`."""

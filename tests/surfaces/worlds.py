@@ -35,8 +35,8 @@ class World:
     """One kind of provider, and how its fake is brought to do what a test wants.
 
     A way is a model and the user's words. `reasons` tells whether it reasons beside calling tools, `sees` whether the
-    model that calls them is shown images; `turns` is how long a session is at the most. `said` are the requests that
-    reached it, as text; `left` waits until nobody is answered any more.
+    model that calls them is shown images. `said` are the requests that reached it, as text; `left` waits until nobody
+    is answered any more.
     """
 
     provider: dict[str, Any]
@@ -46,7 +46,6 @@ class World:
     ways: dict[str, tuple[str, str]] = field(default_factory=dict)
     reasons: bool = True
     sees: bool = True
-    turns: int = 200
 
     def way(self, name: str) -> tuple[str, str]:
         """The model, as callers name it, and the words that bring about `name`."""
@@ -128,7 +127,7 @@ async def vertex_world() -> AsyncIterator[World]:
     async with GeminiServer() as server:
         url = f"{server.url}/v1/projects/house/locations/europe-west4"
         provider = {"kind": "vertex", "base_url": url, "headers": {"authorization": f"Bearer {gemini_server.TOKEN}"}}
-        yield _world(server, provider, "gemini-3-flash", _GOOGLE, turns=_SHORT)
+        yield _world(server, provider, "gemini-3-flash", _GOOGLE)
 
 
 @asynccontextmanager
@@ -136,7 +135,7 @@ async def bedrock_world() -> AsyncIterator[World]:
     """Anthropic's models at Amazon."""
     async with BedrockServer() as server:
         provider = _provider("bedrock", server.url, aws_door.BEARER)
-        yield _world(server, provider, bedrock_rules.CLAUDE, _WORDS, turns=_SHORT)
+        yield _world(server, provider, bedrock_rules.CLAUDE, _WORDS)
 
 
 @asynccontextmanager
@@ -146,7 +145,7 @@ async def cohere_world() -> AsyncIterator[World]:
         provider = _provider("cohere", server.url, cohere_server.KEY)
         ways = {"image": ("command-a-vision-07-2025", "Hello")}
         model = "command-a-reasoning-08-2025"
-        yield _world(server, provider, model, _WORDS, ways=ways, sees=False, turns=_SHORT)
+        yield _world(server, provider, model, _WORDS, ways=ways, sees=False)
 
 
 @asynccontextmanager
@@ -154,7 +153,7 @@ async def mistral_world() -> AsyncIterator[World]:
     """Mistral."""
     async with MistralServer() as server:
         provider = _provider("mistral", server.url, mistral_server.KEY)
-        yield _world(server, provider, "mistral-small-latest", _WORDS, turns=_SHORT)
+        yield _world(server, provider, "mistral-small-latest", _WORDS)
 
 
 @asynccontextmanager
@@ -162,7 +161,7 @@ async def deepseek_world() -> AsyncIterator[World]:
     """DeepSeek, by its model that sees."""
     async with DeepSeekServer() as server:
         provider = _provider("deepseek", server.url, deepseek_server.KEY)
-        yield _world(server, provider, "deepseek-v4-flash-vision-exp", _WORDS, turns=_SHORT)
+        yield _world(server, provider, "deepseek-v4-flash-vision-exp", _WORDS)
 
 
 @asynccontextmanager
@@ -170,14 +169,11 @@ async def azure_world() -> AsyncIterator[World]:
     """Azure, which is asked by Responses who asks so, and by Chat Completions otherwise."""
     async with AzureServer() as server:
         provider = _provider("azure", server.url, azure_server.KEY)
-        yield _world(server, provider, "house-gpt", _WORDS, turns=_SHORT)
+        yield _world(server, provider, "house-gpt", _WORDS)
 
 
 _WORDS = {"tools": "tools", "limited": "limited", "cut": "breaks", "failing": "fails", "hanging": "hangs"}
 _GOOGLE = {"tools": "all", "limited": "slow down", "cut": "cut off", "failing": "late error", "hanging": "hang"}
-
-_SHORT = 40
-"""Turns enough to compact a history, give an answer up and show images."""
 
 WORLDS = {
     "openai": openai_world,
