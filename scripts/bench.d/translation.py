@@ -58,7 +58,7 @@ def _openai_writer() -> openai.StreamEncoder:
 @dataclass(frozen=True, slots=True)
 class _Dialect:
     """One dialect. `sent` is what its servers send where no surface of the gateway's does: OpenAI's `writer` then
-    writes its events."""
+    writes its events; `texts` is what of a request stays text until it is read."""
 
     name: str
     read: Callable[[Object], ChatRequest]
@@ -66,6 +66,7 @@ class _Dialect:
     reader: Callable[[], Any]
     writer: Callable[[], Any] = _openai_writer
     sent: Callable[[], list[bytes]] | None = None
+    texts: tuple[str, ...] = ()
 
 
 _DIALECTS: Final = (
@@ -89,9 +90,21 @@ _DIALECTS: Final = (
         anthropic.StreamDecoder,
         anthropic.StreamEncoder,
     ),
-    _Dialect("Gemini", gemini.decode_request, gemini.encode_request, gemini.StreamDecoder, gemini.StreamEncoder),
     _Dialect(
-        "Bedrock", bedrock.decode_request, bedrock.encode_request, bedrock.StreamDecoder, sent=conversation.converse
+        "Gemini",
+        gemini.decode_request,
+        gemini.encode_request,
+        gemini.StreamDecoder,
+        gemini.StreamEncoder,
+        texts=gemini.TEXTS,
+    ),
+    _Dialect(
+        "Bedrock",
+        bedrock.decode_request,
+        bedrock.encode_request,
+        bedrock.StreamDecoder,
+        sent=conversation.converse,
+        texts=bedrock.TEXTS,
     ),
 )
 
@@ -151,7 +164,7 @@ def _request(source: _Dialect, target: _Dialect) -> Translation:
         _name(source, target),
         "a request",
         REQUEST,
-        lambda: dumps(target.write(source.read(Object(open_request(data))))),
+        lambda: dumps(target.write(source.read(Object(open_request(data, source.texts))))),
         lambda: msgspec.json.encode(msgspec.json.decode(data)),
     )
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from trunkline.dialects import anthropic, bedrock, gemini, openai, responses
-from trunkline.dialects.wire import Object, dumps, loads
+from trunkline.dialects.known import open_request
+from trunkline.dialects.wire import Object, dumps, loads, text_of
+from trunkline.errors import GatewayError
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, Function, Tool
 from trunkline.v1.content_pb2 import Message, Part, ToolCall, ToolResult
@@ -16,12 +18,23 @@ from trunkline.v1.content_pb2 import Message, Part, ToolCall, ToolResult
 Read = Callable[[Object], ChatRequest]
 Write = Callable[[ChatRequest], dict[str, Any]]
 
+
+def read_gemini(wire: Object) -> ChatRequest:
+    """From its text."""
+    return gemini.decode_request(Object(open_request(dumps(wire.fields), gemini.TEXTS)))
+
+
+def read_bedrock(wire: Object) -> ChatRequest:
+    """From its text."""
+    return bedrock.decode_request(Object(open_request(dumps(wire.fields), bedrock.TEXTS)))
+
+
 DIALECTS: dict[str, tuple[Read, Write]] = {
     "openai": (openai.decode_request, openai.encode_request),
     "responses": (responses.decode_request, responses.encode_request),
     "anthropic": (anthropic.decode_request, anthropic.encode_request),
-    "gemini": (gemini.decode_request, gemini.encode_request),
-    "bedrock": (bedrock.decode_request, bedrock.encode_request),
+    "gemini": (read_gemini, gemini.encode_request),
+    "bedrock": (read_bedrock, bedrock.encode_request),
 }
 
 ITEMS = ("messages", "input", "contents", "content", "parts", "tools", "functionDeclarations", "tool_calls")
@@ -105,3 +118,83 @@ def test_what_turns_out_to_be_uncommon_is_read_once(dialect: str) -> None:
     marked = dumps(late(loads(data)))
     assert (b'"nothing":null' in marked) == (dialect != "responses")  # whose items stand in no other
     assert read(Object(loads(marked))) == read(Object(loads(data)))
+
+
+INPUTS = [
+    b'{"a":1}',
+    b'{ "a" : [1.50, 1e3] }',
+    b'{"output":"x"}',
+    b'{"a":"\\ud83d\\ude00"}',
+    b'{"a":"\\ud800"}',
+    b'{"a":"\xff"}',
+    b'{"a":' + b"[" * 300 + b"]" * 300 + b"}",
+    b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    b'{"a":1,"a":2}',
+    b"[]",
+    b'"text"',
+    b"null",
+    b"7",
+    b"{",
+    b'{"a":tru}',
+]
+"""What may stand where an object must."""
+
+BODIES = {
+    "gemini": (
+        gemini.decode_request,
+        gemini.TEXTS,
+        (
+            b'{"contents":[{"role":"user","parts":[{"text":"Hi"}]},{"role":"model","parts":[{"functionCall":{"id":"c",'
+            b'"name":"find","args":%b}}]},{"role":"user","parts":[{"functionResponse":{"id":"c","name":"find",'
+            b'"response":%b}}]}]}'
+        ),
+    ),
+    "bedrock": (
+        bedrock.decode_request,
+        bedrock.TEXTS,
+        (
+            b'{"messages":[{"role":"user","content":[{"text":"Hi"}]},{"role":"assistant","content":[{"toolUse":'
+            b'{"toolUseId":"c","name":"find","input":%b}}]}],"toolConfig":{"tools":[{"toolSpec":{"name":"find",'
+            b'"description":"Finds","inputSchema":{"json":%b}}}]}}'
+        ),
+    ),
+}
+
+
+def said(read: Read, wire: Callable[[], Any]) -> str:
+    """What is read, its JSON compact; or that it is refused."""
+    try:
+        request = read(Object(wire()))
+    except GatewayError as error:
+        return error.name
+    for message in request.messages:
+        for part in message.parts:
+            if part.HasField("tool_call"):
+                part.tool_call.arguments_json = text_of(loads(part.tool_call.arguments_json))
+            for inner in part.tool_result.parts:
+                inner.text = text_of(loads(inner.text)) if inner.text.startswith("{") else inner.text
+    return str(request)
+
+
+@pytest.mark.parametrize("value", INPUTS, ids=range(len(INPUTS)))
+@pytest.mark.parametrize("dialect", BODIES)
+def test_a_text_is_read_as_its_values_are(dialect: str, value: bytes) -> None:
+    """Whatever stands in it, hostile or not: the same request comes of it, or it is refused alike."""
+    read, texts, body = BODIES[dialect]
+    for given in (body % (value, b"{}"), body % (b"{}", value)):
+        assert said(read, lambda text=given: open_request(text, texts)) == said(read, lambda text=given: loads(text))
+
+
+@pytest.mark.parametrize("value", [b"null", b"7", b'"Hi"', b"[7]", b"[null]", b'[["Hi"]]', b"[]", b"{}", b"[{}]"])
+@pytest.mark.parametrize(("dialect", "key"), [("gemini", "contents"), ("bedrock", "messages")])
+def test_what_is_no_conversation_is_read_as_its_values_are(dialect: str, key: str, value: bytes) -> None:
+    """The errors name the same field."""
+    read, texts, _ = BODIES[dialect]
+    body = b'{"%b":%b}' % (key.encode(), value)
+    told = []
+    for opened in (open_request(body, texts), loads(body)):
+        try:
+            told.append(str(read(Object(opened))))
+        except GatewayError as error:
+            told.append(error.message)
+    assert told[0] == told[1]

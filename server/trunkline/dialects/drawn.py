@@ -14,7 +14,7 @@ def shown(turns: list[Turn], losses: list[Loss]) -> list[Turn]:
 
     A turn that held nothing else is left out: none of the formats that this is for has an empty one.
     """
-    if not any(_is_drawn(turn) for turn in turns):
+    if not any("media" in kinds and role == content_pb2.ROLE_ASSISTANT for _, role, _, kinds, _ in turns):
         return turns
     out: list[Turn] = []
     waiting: list[Part] = []

@@ -7,15 +7,16 @@ read or written as.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
 from trunkline.dialects.wire import Json, Object, dumps, loads, loads_but
 from trunkline.v1.chat_pb2 import ChatRequest, Tool
 
+Made = TypeVar("Made", bytes, msgspec.Raw)
+
 _TOOLS: Final = "tools"
-_IN_TEXT: Final = b'"tools"'
 
 _SHORT: Final = 2 * 1024
 _LONG: Final = 128 * 1024
@@ -25,21 +26,19 @@ in a longer one they are the least of it."""
 _SHARE: Final = 16
 
 
-class Memo:
+class Memo(Generic[Made]):
     """What was made of bytes, by these. At most `most` bytes of both are held, a sixteenth of that for one; what was
     put in first goes first."""
 
-    __slots__ = ("_held", "_left", "_most")
+    __slots__ = ("_held", "_left", "_most", "get")
 
     def __init__(self, most: int) -> None:
         self._most = self._left = most
-        self._held: dict[bytes, bytes] = {}
+        self._held: dict[bytes, Made] = {}
+        self.get: Callable[[bytes], Made | None] = self._held.get
+        """What was made of these bytes."""
 
-    def get(self, key: bytes) -> bytes | None:
-        """What was made of `key`."""
-        return self._held.get(key)
-
-    def put(self, key: bytes, made: bytes) -> None:
+    def put(self, key: bytes, made: Made) -> None:
         """Remember what was made of `key`."""
         size = len(key) + len(made)
         if size > self._most // _SHARE or key in self._held:
@@ -52,27 +51,33 @@ class Memo:
 
 
 class ToolReader:
-    """Reads the `tools` of requests in one dialect by `read`, which makes of them nothing but `ChatRequest.tools`."""
+    """Reads what is at `key` of requests in one dialect by `read`, which makes of it nothing but `tools` and
+    `tool_choice` of a `ChatRequest`."""
 
-    def __init__(self, read: Callable[[Object, ChatRequest], None]) -> None:
+    def __init__(self, read: Callable[[Object, ChatRequest], None], key: str = _TOOLS) -> None:
         self._read = read
-        self._memo = Memo(8 * 1024 * 1024)
+        self._key = key
+        self._memo: Memo[bytes] = Memo(8 * 1024 * 1024)
 
     def read(self, wire: Object, request: ChatRequest) -> None:
-        """Read `tools` into `request`, which has none yet. Raises `GatewayError` as the dialect does."""
-        given = wire.fields.get(_TOOLS)
+        """Read the tools into `request`, which has none yet. Raises `GatewayError` as the dialect does."""
+        key = self._key
+        given = wire.fields.get(key)
         if type(given) is not msgspec.Raw:
             self._read(wire, request)
             return
         text = bytes(given)
         known = self._memo.get(text)
         if known is not None:
-            del wire.fields[_TOOLS]
+            del wire.fields[key]
             request.MergeFromString(known)
             return
-        wire.fields[_TOOLS] = loads(text)
-        self._read(wire, request)
-        self._memo.put(text, ChatRequest(tools=request.tools).SerializeToString())
+        wire.fields[key] = loads(text)
+        made = ChatRequest()
+        self._read(wire, made)
+        request.MergeFrom(made)
+        if not wire.fields.get(key):
+            self._memo.put(text, made.SerializeToString())
 
 
 class ToolWriter:
@@ -81,13 +86,12 @@ class ToolWriter:
 
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
-        self._memo = Memo(8 * 1024 * 1024)
+        self._memo: Memo[msgspec.Raw] = Memo(8 * 1024 * 1024)
 
     def find(self, tool: Tool) -> tuple[bytes, msgspec.Raw | None]:
         """A key for `put`, and the function as it is written, where it is known."""
         key = tool.SerializeToString()
-        known = self._memo.get(key)
-        return key, None if known is None else msgspec.Raw(known)
+        return key, self._memo.get(key)
 
     def put(self, key: bytes, tool: Tool, wire: Json) -> Json:
         """Remember that `tool`, of this `key`, is written as `wire`, if it is of that sort. Gives what to write."""
@@ -96,21 +100,16 @@ class ToolWriter:
             return wire
         if not self._strict and function.HasField("strict"):
             return wire
-        written = dumps(wire)
+        written = msgspec.Raw(dumps(wire))
         self._memo.put(key, written)
-        return msgspec.Raw(written)
+        return written
 
 
-def open_request(text: bytes) -> Json:
-    """The JSON value in a request's body, where `tools` stays text if that pays. Raises `GatewayError` as `loads`."""
-    if _SHORT < len(text) < _LONG and _IN_TEXT in text:
-        return loads_but(text, _TOOLS)
+def open_request(text: bytes, texts: tuple[str, ...] = ()) -> Json:
+    """The JSON value in a request's body, where `tools` stays text if that pays, and what is at `texts` always.
+
+    Raises `GatewayError` as `loads`.
+    """
+    if texts or _SHORT < len(text) < _LONG:
+        return loads_but(text, (_TOOLS, *texts))
     return loads(text)
-
-
-def opened(fields: dict[str, Json]) -> Json:
-    """The `tools` of a request that `open_request` gave, as Python's own types."""
-    tools = fields.get(_TOOLS)
-    if type(tools) is msgspec.Raw:
-        tools = fields[_TOOLS] = loads(bytes(tools))
-    return tools

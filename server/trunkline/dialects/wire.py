@@ -6,8 +6,8 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Any, AnyStr, TypeAlias
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from typing import Any, AnyStr, Final, NoReturn, TypeAlias, TypeVar
 
 import msgspec
 
@@ -15,6 +15,8 @@ from trunkline.errors import GatewayError, invalid_request
 
 Json: TypeAlias = Any
 """A JSON value as Python's own types, where a `msgspec.Raw` stands for a value that is text already."""
+
+Shape = TypeVar("Shape")
 
 _DEPTH = 256
 """The deepest nesting that is read."""
@@ -32,9 +34,11 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _validate = msgspec.json.Decoder(msgspec.Raw).decode
 _split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_BRACE: Final = ord("{")
+_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def loads(text: bytes | str) -> Json:
+def loads(text: bytes | str | msgspec.Raw) -> Json:
     """The JSON value in `text`. Raises `GatewayError` (INVALID_REQUEST) where it holds none."""
     try:
         value = _decode(text)
@@ -48,25 +52,49 @@ def loads(text: bytes | str) -> Json:
     return value
 
 
-def loads_but(text: bytes, name: str) -> Json:
-    """As `loads`; of an object, the value at `name` stays text, a `msgspec.Raw`, of which only `loads` tells whether it
-    is JSON."""
+def loads_but(text: bytes | msgspec.Raw, names: Collection[str]) -> Json:
+    """As `loads`; of an object, the arrays and objects at `names` stay text, a `msgspec.Raw` each, whose strings need
+    not be UTF-8."""
     try:
-        value = {key: one if key == name else _decode(one) for key, one in _split(text).items()}
+        found = _split(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return loads(text)
-    if _may_be_deeper(text) and _is_deeper(value, _DEPTH):
-        raise _too_deep()
-    return value
+    return {key: one if key in names and _is_nested(one) else loads(one) for key, one in found.items()}
 
 
-def _may_be_deeper(text: bytes | str) -> bool:
+def opened(value: Json) -> Json:
+    """A value that may be text still, as Python's own types."""
+    return loads(value) if type(value) is msgspec.Raw else value
+
+
+def _is_nested(text: msgspec.Raw) -> bool:
+    return memoryview(text)[0] in b"[{"
+
+
+def _is_object(text: msgspec.Raw) -> bool:
+    return memoryview(text)[0] == _BRACE
+
+
+def object_as_text(text: msgspec.Raw) -> str | None:
+    """The text of a JSON object, as it is; None where it is none, or may be one that `loads` does not read."""
+    try:
+        told = str(text, "utf-8")
+    except UnicodeDecodeError:
+        return None
+    if not told.startswith("{") or (len(told) > _SHORT and _may_be_deeper(told)):
+        return None
+    return told
+
+
+def _may_be_deeper(text: bytes | str | msgspec.Raw) -> bool:
     """A guess that is never wrong when it says no. Counting costs less than looking, but in a long text."""
     size = len(text)
     if size > _LONG:
         return True
     # Whatever is open in the first half was opened there; whatever is open in the second is closed there.
     half = size // 2
+    if isinstance(text, msgspec.Raw):
+        text = bytes(text)
     if isinstance(text, bytes):
         opened, closed = text[:half], text[half:]
         return max(_count(opened, b"{", b"[", b""), _count(closed, b"}", b"]", b"")) > _DEPTH
@@ -97,8 +125,10 @@ def _too_deep() -> GatewayError:
     return invalid_request(f"The JSON is nested deeper than {_DEPTH} levels.")
 
 
-def _lenient(text: bytes | str, error: Exception) -> Json:
+def _lenient(text: bytes | str | msgspec.Raw, error: Exception) -> Json:
     """Read what the strict reader refuses and other programs do write: lone surrogates."""
+    if isinstance(text, msgspec.Raw):
+        text = bytes(text)
     try:
         return _well_formed(json.loads(text, parse_constant=_refuse_constant, parse_float=_finite))
     except RecursionError:
@@ -327,8 +357,41 @@ class Object(msgspec.Struct, eq=False):
                 if plain is None or not plain(value, into):
                     yield Object(value, self.lenient, self, key, index)
             elif not self.lenient:
-                path = f"{self.at(key)}[{index}]"
-                raise invalid_request(f"`{path}` must be an object, not {_kind(value)}.", path)
+                self._wrong_item(key, index, value)
+
+    def put_into_array(self, key: str) -> None:
+        """Put the object at `key` into an array, where it stands alone."""
+        value = self.fields.get(key)
+        if type(value) is msgspec.Raw and _is_object(value):
+            value = loads(value)
+        if type(value) is dict:
+            self.fields[key] = [value]
+
+    def take_shaped(
+        self, key: str, shape: Callable[[msgspec.Raw], Shape], plain: Callable[[Shape, Any], bool], into: Any
+    ) -> Iterator[Object]:
+        """As `take_objects`, where the array may be text still. Those that `shape`, the reader of a common shape, reads
+        straight from that are what `plain` is told."""
+        given = self.fields.get(key)
+        if type(given) is not msgspec.Raw or _is_object(given):
+            self.fields[key] = opened(given)
+            yield from self.take_objects(key)
+            return
+        del self.fields[key]
+        for index, item in enumerate(_items(given)):
+            try:
+                shaped = shape(item)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                # It is of another shape, or no JSON.
+                pass
+            else:
+                if plain(shaped, into):
+                    continue
+            value = loads(item)
+            if type(value) is dict:
+                yield Object(value, self.lenient, self, key, index)
+            elif not self.lenient:
+                self._wrong_item(key, index, value)
 
     def take_text(self, key: str) -> str | None:
         """Whatever stands at `key`, as JSON text; None where absent."""
@@ -354,6 +417,10 @@ class Object(msgspec.Struct, eq=False):
             if kept:
                 extras[dialect] = text_of(kept)
             rest.clear()
+
+    def _wrong_item(self, key: str, index: int, value: Json) -> NoReturn:
+        path = f"{self.at(key)}[{index}]"
+        raise invalid_request(f"`{path}` must be an object, not {_kind(value)}.", path)
 
     def _wrong(self, key: str, value: Json, wanted: str, named: str | None = None) -> None:
         if not self.lenient:

@@ -53,9 +53,15 @@ async def read_object(request: web.Request, *, timeout: float) -> dict[str, Json
     return object_of(await read_body(request, timeout=timeout) or _nothing())
 
 
-async def read_request(request: web.Request, *, timeout: float) -> dict[str, Json]:  # noqa: ASYNC109
-    """As `read_object`, of a request for an answer: its `tools` may be text still, as `known.open_request` tells."""
-    return _object(open_request(await read_body(request, timeout=timeout) or _nothing()))
+async def read_request(
+    request: web.Request,
+    *,
+    timeout: float,  # noqa: ASYNC109
+    texts: tuple[str, ...] = (),
+) -> dict[str, Json]:
+    """As `read_object`, of a request for an answer: its `tools`, and what is at `texts`, may be text still, as
+    `known.open_request` tells."""
+    return _object(open_request(await read_body(request, timeout=timeout) or _nothing(), texts))
 
 
 def object_of(body: bytes) -> dict[str, Json]:

@@ -107,7 +107,7 @@ class GeminiSurface:
         return json_response(dumps(gemini.encode_embed_batch(response)), self._exchange.headers(call))
 
     async def _request(self, http: web.Request, model: str) -> ChatRequest:
-        wire = Object(await read_request(http, timeout=self._body_timeout))
+        wire = Object(await read_request(http, timeout=self._body_timeout, texts=gemini.TEXTS))
         if wire.fields.get("cachedContent") or wire.fields.get("cached_content"):
             raise invalid_request(
                 "`cachedContent` names what only Google keeps: send the content itself.", "cachedContent"

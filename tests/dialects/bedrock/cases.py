@@ -14,6 +14,7 @@ from trunkline.call import Loss, LossKind
 from trunkline.core.fold import fold
 from trunkline.core.grammar import Grammar
 from trunkline.dialects import bedrock
+from trunkline.dialects.known import open_request
 from trunkline.dialects.wire import Object, dumps
 from trunkline.errors import GatewayError
 from trunkline.v1 import content_pb2
@@ -62,8 +63,11 @@ def model_of(recording: Recording) -> str:
 
 
 def read_request(wire: Any) -> ChatRequest:
-    """Read a request; `wire` is left as it is."""
-    return bedrock.decode_request(Object(load(dumps(wire))))
+    """Read a request from its text, and alike from its values; `wire` is left as it is."""
+    text = dumps(wire)
+    request = bedrock.decode_request(Object(open_request(text, bedrock.TEXTS)))
+    assert request == bedrock.decode_request(Object(load(text)))
+    return request
 
 
 def write_request(request: ChatRequest, model: str = CLAUDE, losses: list[Loss] | None = None) -> Any:

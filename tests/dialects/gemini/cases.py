@@ -14,6 +14,7 @@ from trunkline.core.fold import fold
 from trunkline.core.grammar import Grammar
 from trunkline.dialects import gemini
 from trunkline.dialects.gemini.profile import NATIVE
+from trunkline.dialects.known import open_request
 from trunkline.dialects.wire import Object, dumps
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse
@@ -57,7 +58,10 @@ def load(data: bytes) -> Any:
 
 def read_request(wire: Any) -> ChatRequest:
     """Read a request as a surface does; `wire` is left as it is."""
-    return gemini.decode_request(Object(load(dumps(wire))), "gemini-3-flash")
+    text = dumps(wire)
+    request = gemini.decode_request(Object(open_request(text, gemini.TEXTS)), "gemini-3-flash")
+    assert request == gemini.decode_request(Object(load(text)), "gemini-3-flash")
+    return request
 
 
 def write_request(request: ChatRequest, model: str = "", losses: list[Loss] | None = None) -> Any:

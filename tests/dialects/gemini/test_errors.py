@@ -59,6 +59,13 @@ def test_bad_key_is_our_own(error: dict[str, Any]) -> None:
     assert found.message == "The provider refused the gateway's own key."
 
 
+@pytest.mark.parametrize("reason", [["API_KEY_INVALID"], {}, None, 7])
+def test_a_reason_that_is_no_text(reason: Any) -> None:
+    """It tells nothing, and the rest of the error is read."""
+    found = read(400, {"code": 400, "status": "INVALID_ARGUMENT", "message": "Wrong.", "details": [info(reason)]})
+    assert (found.reason, found.message) == (errors_pb2.ERROR_REASON_INVALID_REQUEST, "Wrong.")
+
+
 def test_context_length() -> None:
     """A prompt that is too long is told with its numbers."""
     text = "The input token count (1200001) exceeds the maximum number of tokens allowed (1048576)."

@@ -1,4 +1,4 @@
-"""OpenRouter's `provider`, read."""
+"""OpenRouter's `provider`, read and written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.dialects.openrouter.preferences import decode_preferences
+from trunkline.dialects.openrouter.preferences import decode_preferences, encode_preferences
 from trunkline.dialects.wire import Object
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import MaxPrice, Percentiles, Routing, RoutingSort
@@ -98,3 +98,24 @@ def test_what_is_wrong_is_refused_by_its_path(provider: dict[str, Any], path: st
     assert raised.value.row.http == 400
     assert raised.value.param == path
     assert f"`{path}`" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {},
+        {"order": ["OpenAI"], "only": ["a"], "ignore": ["b"], "quantizations": ["fp8"]},
+        {"allow_fallbacks": False, "require_parameters": True, "zdr": False, "enforce_distillable_text": True},
+        {"data_collection": "deny", "sort": "throughput", "max_price": {"prompt": 0.5, "image": 0.0}},
+        {"preferred_min_throughput": {"p50": 50.0}, "preferred_max_latency": {"p50": 1.0, "p99": 5.5}},
+    ],
+)
+def test_what_was_read_is_written(provider: dict[str, Any]) -> None:
+    """A router behind the gateway is asked what the gateway was asked."""
+    assert encode_preferences(read(provider)[0]) == provider
+
+
+@pytest.mark.parametrize("sort", [{"by": "balance"}, {"by": "least_busy"}, {"by": "", "across_models": True}])
+def test_our_own_orders_are_not_written(sort: dict[str, Any]) -> None:
+    """Another router does not know them, and it is asked about one model."""
+    assert encode_preferences(Routing(sort=sort)) == {}

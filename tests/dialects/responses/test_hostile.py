@@ -94,3 +94,11 @@ def test_bytes_that_are_no_event(data: bytes) -> None:
     """Are refused, or passed over where they are JSON of another sort."""
     with suppress(GatewayError):
         responses.StreamDecoder().feed(data)
+
+
+def test_a_part_whose_type_is_no_text_is_passed_over() -> None:
+    """It is of no kind that is known."""
+    decoder = responses.StreamDecoder()
+    assert decoder.feed(b'{"type":"response.created","response":{"id":"r","model":"m"}}') == []
+    part = b'{"type":"response.content_part.added","output_index":0,"content_index":0,"part":{"type":["output_text"]}}'
+    assert decoder.feed(part) == []

@@ -84,3 +84,11 @@ def test_all_else_stays(body: dict[str, Any]) -> None:
     flatten(body)
 
     assert body == before
+
+
+@pytest.mark.parametrize("kind", [["text"], {}, None])
+def test_an_item_whose_type_is_no_text_stays(kind: Any) -> None:
+    """The dialect refuses it."""
+    body = {"input": [{"type": kind, "text": "a"}]}
+    flatten(body)
+    assert body == {"input": [{"type": kind, "text": "a"}]}

@@ -45,8 +45,8 @@ class Sum:
         self.add(self._current if more > 0 and self._window.lasts else bucket, more)
 
     def add(self, bucket: int, amount: int) -> None:
-        """Add to a bucket, which does not fall below zero, nor the sum rise above `MOST`; to one that does not count any
-        more, nothing.
+        """Add to a bucket, which does not fall below zero, nor the sum rise above `MOST`; nothing to one that does not
+        count any more.
         """
         bucket = min(bucket, self._current)
         if amount == 0 or bucket < self._current - self._window.lasts:

@@ -10,12 +10,13 @@ from trunkline.dialects.bedrock.embeddings import (
 from trunkline.dialects.bedrock.errors import decode_error
 from trunkline.dialects.bedrock.framing import Reader
 from trunkline.dialects.bedrock.profile import Profile, profile_of
-from trunkline.dialects.bedrock.request import ask_for_stop_sequence, decode_request, encode_request
+from trunkline.dialects.bedrock.request import TEXTS, ask_for_stop_sequence, decode_request, encode_request
 from trunkline.dialects.bedrock.response import decode_response, encode_response
 from trunkline.dialects.bedrock.stream import StreamDecoder
 
 __all__ = [
     "DIALECT",
+    "TEXTS",
     "EmbedForm",
     "Profile",
     "Reader",

@@ -31,46 +31,8 @@ _JSON: Final = '{"json":{}}'
 
 def decode_blocks(wire: Object, key: str, parts: Any, role: Role.ValueType) -> None:
     """Read the blocks at `key` into `parts`."""
-    for item in wire.take_objects(key, decode_plain_block, parts):
+    for item in wire.take_objects(key):
         decode_block(item, parts, role)
-
-
-def decode_plain_block(fields: dict[str, Json], parts: Any) -> bool:
-    """Read a text or a call that holds nothing but what every one does, as most do, into `parts`, a repeated field.
-    Tells whether this was one."""
-    if len(fields) != 1:
-        return False
-    text = fields.get("text")
-    if type(text) is str:
-        parts.add().text = text
-        return True
-    inner = fields.get("toolUse")
-    if type(inner) is not dict or len(inner) != 3:
-        return False
-    call_id, name, given = inner.get("toolUseId"), inner.get("name"), inner.get("input")
-    if not (type(call_id) is str and type(name) is str and type(given) is dict):
-        return False
-    call = parts.add().tool_call
-    call.id, call.name, call.arguments_json = call_id, name, text_of(given)
-    return True
-
-
-def decode_plain_result(fields: dict[str, Json], parts: Any) -> bool:
-    """Read a result that is one text, as most are, into `parts`, a repeated field. Tells whether this was one."""
-    inner = fields.get("toolResult")
-    if type(inner) is not dict or len(inner) != 2 or len(fields) != 1:
-        return False
-    call_id, content = inner.get("toolUseId"), inner.get("content")
-    if type(call_id) is not str or type(content) is not list or len(content) != 1:
-        return False
-    only = content[0]
-    text = only.get("text") if type(only) is dict and len(only) == 1 else None
-    if type(text) is not str:
-        return False
-    result = parts.add().tool_result
-    result.tool_call_id = call_id
-    result.parts.add().text = text
-    return True
 
 
 def decode_block(wire: Object, parts: Any, role: Role.ValueType) -> None:

@@ -12,8 +12,6 @@ from trunkline.call import LossKind
 from trunkline.dialects.bedrock.content import (
     cache_block,
     decode_blocks,
-    decode_plain_block,
-    decode_plain_result,
     encode_part,
 )
 from trunkline.dialects.bedrock.dialect import DIALECT
@@ -48,27 +46,6 @@ def decode_system(wire: Object, request: ChatRequest) -> None:
         return
     message = request.messages.add(role=content_pb2.ROLE_SYSTEM)
     decode_blocks(wire, "system", message.parts, content_pb2.ROLE_SYSTEM)
-
-
-def decode_plain_turn(fields: dict[str, Json], messages: Any) -> bool:
-    """Read a message that holds nothing but blocks that hold nothing uncommon, as most do, into `messages`, a repeated
-    field. Tells whether this was one."""
-    word, content = fields.get("role"), fields.get("content")
-    role = ROLES.get(word) if type(word) is str else None
-    if role is None or type(content) is not list or len(fields) != 2:
-        return False
-    message = messages.add()
-    parts = message.parts
-    results = (
-        role == content_pb2.ROLE_USER and bool(content) and type(content[0]) is dict and "toolResult" in content[0]
-    )
-    read = decode_plain_result if results else decode_plain_block
-    for block in content:
-        if type(block) is not dict or not read(block, parts):
-            del messages[-1]
-            return False
-    message.role = content_pb2.ROLE_TOOL if results else role
-    return True
 
 
 def decode_turn(wire: Object, messages: Any) -> None:

@@ -6,11 +6,12 @@ from typing import Final
 
 from trunkline.call import Loss, LossKind
 from trunkline.dialects.anthropic.schema import fit_schema
-from trunkline.dialects.bedrock.conversation import Conversation, decode_plain_turn, decode_system, decode_turn
+from trunkline.dialects.bedrock.conversation import Conversation, decode_system, decode_turn
 from trunkline.dialects.bedrock.dialect import DIALECT
+from trunkline.dialects.bedrock.plain import decode_plain, read_turn
 from trunkline.dialects.bedrock.profile import Profile, Writing, profile_of
 from trunkline.dialects.bedrock.reasoning import FIELDS, decode_reasoning, encode_reasoning
-from trunkline.dialects.bedrock.tools import decode_tools, encode_tools
+from trunkline.dialects.bedrock.tools import TOOLS, encode_tools
 from trunkline.dialects.drawn import shown
 from trunkline.dialects.foreign import foreign_losses
 from trunkline.dialects.turn import turns_of
@@ -26,6 +27,10 @@ _LEAST_TOP_P: Final = 0.95
 """The least `topP` that goes with thinking."""
 
 
+TEXTS: Final = ("messages", "toolConfig")
+"""What `decode_request` reads straight from its text, where `known.open_request` left it that."""
+
+
 def decode_request(wire: Object) -> ChatRequest:
     """Read a request, whose model stands in the path. Raises `GatewayError` (INVALID_REQUEST), naming the field."""
     request = ChatRequest()
@@ -33,9 +38,9 @@ def decode_request(wire: Object) -> ChatRequest:
         raise invalid_request("`messages` is required.", "messages")
     decode_system(wire, request)
     messages = request.messages
-    for item in wire.take_objects("messages", decode_plain_turn, messages):
+    for item in wire.take_shaped("messages", read_turn, decode_plain, messages):
         decode_turn(item, messages)
-    decode_tools(wire, request)
+    TOOLS.read(wire, request)
     decode_reasoning(wire, request)
     _decode_format(wire, request)
     _decode_inference(wire, request)

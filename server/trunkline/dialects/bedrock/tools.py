@@ -14,7 +14,7 @@ from trunkline.dialects.bedrock.cache import encode_cache, take_cache
 from trunkline.dialects.bedrock.content import kind_of
 from trunkline.dialects.bedrock.dialect import DIALECT
 from trunkline.dialects.bedrock.profile import Writing
-from trunkline.dialects.known import ToolWriter
+from trunkline.dialects.known import ToolReader, ToolWriter
 from trunkline.dialects.wire import Json, Object, loads, restore, text_of
 from trunkline.errors import invalid_request
 from trunkline.v1 import chat_pb2
@@ -29,8 +29,7 @@ _MODES: Final[dict[str, ToolChoice.Mode.ValueType]] = {
 _WRITER: Final = ToolWriter()
 
 
-def decode_tools(wire: Object, request: ChatRequest) -> None:
-    """Read `toolConfig`. A tool of another form, which the provider runs, is carried verbatim."""
+def _decode_tools(wire: Object, request: ChatRequest) -> None:
     config = wire.take_object("toolConfig")
     if config is None:
         return
@@ -53,6 +52,10 @@ def decode_tools(wire: Object, request: ChatRequest) -> None:
         elif kind == "tool" and type(inner) is dict and inner.keys() == {"name"} and type(inner["name"]) is str:
             config.take("toolChoice")
             request.tool_choice.name = inner["name"]
+
+
+TOOLS: Final = ToolReader(_decode_tools, "toolConfig")
+"""Reads `toolConfig`. A tool of another form, which the provider runs, is carried verbatim."""
 
 
 def _decode_tool(wire: Object, tool: Tool) -> None:

@@ -20,12 +20,13 @@ from trunkline.dialects.gemini.predict import (
 )
 from trunkline.dialects.gemini.profile import Profile, profile_of
 from trunkline.dialects.gemini.reader import Reader
-from trunkline.dialects.gemini.request import decode_request, encode_request
+from trunkline.dialects.gemini.request import TEXTS, decode_request, encode_request
 from trunkline.dialects.gemini.response import decode_response, encode_response
 from trunkline.dialects.gemini.stream import StreamDecoder
 
 __all__ = [
     "DIALECT",
+    "TEXTS",
     "EmbedMethod",
     "Profile",
     "Reader",

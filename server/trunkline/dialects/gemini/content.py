@@ -13,18 +13,19 @@ from trunkline.dialects.gemini.media import decode_file, decode_inline, encode_m
 from trunkline.dialects.gemini.names import DIALECT, block_name, camel
 from trunkline.dialects.gemini.partial import patched
 from trunkline.dialects.gemini.profile import Writing
-from trunkline.dialects.gemini.results import decode_plain_result, decode_result, encode_result
+from trunkline.dialects.gemini.results import decode_result, encode_result
 from trunkline.dialects.turn import Kind, Turn
 from trunkline.dialects.wire import Json, Object, raw, restore, text_of
 from trunkline.errors import invalid_request, unsupported
 from trunkline.v1 import content_pb2
-from trunkline.v1.content_pb2 import Message, Part, Role, ToolCall, ToolResult
+from trunkline.v1.content_pb2 import Message, Part, Role, ToolCall
 
-_ROLES: Final[dict[str, Role.ValueType]] = {
+ROLES: Final[dict[str, Role.ValueType]] = {
     "user": content_pb2.ROLE_USER,
     "function": content_pb2.ROLE_USER,
     "model": content_pb2.ROLE_ASSISTANT,
 }
+"""Who says a content."""
 
 _INSTRUCTIONS: Final = (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER)
 
@@ -51,59 +52,12 @@ class Calls:
         return call_id
 
 
-def decode_plain_content(fields: dict[str, Json], into: tuple[Any, Calls]) -> bool:
-    """Read a content that holds nothing but parts that hold nothing uncommon, as most do, into a repeated field of
-    messages. Tells whether this was one."""
-    messages, calls = into
-    word, items = fields.get("role"), fields.get("parts")
-    role = _ROLES.get(word) if type(word) is str else None
-    if role is None or type(items) is not list or len(fields) != 2 or not items:
-        return False
-    message = messages.add()
-    parts = message.parts
-    if len(items) == 1 and type(items[0]) is dict and decode_plain_text(items[0], parts):
-        message.role = role
-        return True
-    made: list[ToolCall] = []
-    answered: list[ToolResult] = []
-    for item in items:
-        if not _decode_plain_part(item, parts.add(), made, answered):
-            del messages[-1]
-            return False
-    message.role = content_pb2.ROLE_TOOL if answered else role
-    for call in made:
-        calls.add(call)
-    for result in answered:
-        result.tool_call_id = calls.answer(result.tool_call_id, result.name)
-    return True
-
-
-def _decode_plain_part(item: Json, part: Part, made: list[ToolCall], answered: list[ToolResult]) -> bool:
-    """Read a text, a call that has an id, or a result; none of both calls and results, whose order counts."""
-    if type(item) is not dict or len(item) != 1:
-        return False
-    text = item.get("text")
-    if type(text) is str:
-        part.text = text
-        return True
-    inner = item.get("functionResponse")
-    if inner is None:
-        if answered or not _decode_plain_call(item, part):
-            return False
-        made.append(part.tool_call)
-        return part.tool_call.id != ""
-    if made or type(inner) is not dict or not decode_plain_result(inner, part.tool_result):
-        return False
-    answered.append(part.tool_result)
-    return True
-
-
 def decode_content(wire: Object, message: Message, position: int, calls: Calls) -> None:
     """Read one content of a request. Raises `GatewayError` (INVALID_REQUEST), naming the field."""
     role = wire.take_str("role") or "user"
-    if role not in _ROLES:
+    if role not in ROLES:
         raise invalid_request(f"`{wire.at('role')}` must be `user` or `model`, not `{role[:64]}`.", wire.at("role"))
-    message.role = _ROLES[role]
+    message.role = ROLES[role]
     parts = message.parts
     carried = False
     for item in take_parts(wire, decode_plain_text, parts):
@@ -164,16 +118,13 @@ def take_parts(
     wire: Object, plain: Callable[[dict[str, Json], Any], bool] | None = None, into: Any = None
 ) -> Iterator[Object]:
     """The parts of a content, as `take_objects` gives them; Google's servers take a single one for an array of it."""
-    if isinstance(wire.fields.get("parts"), dict):
-        wire.fields["parts"] = [wire.fields["parts"]]
+    wire.put_into_array("parts")
     return wire.take_objects("parts", plain, into)
 
 
 def decode_part(wire: Object, part: Part) -> None:
     """Read one part, its names in camel case. A kind that the contract has none for is carried verbatim."""
     fields = wire.fields
-    if _decode_plain_call(fields, part):
-        return
     text = wire.take_str("text")
     if text is not None:
         if fields.get("thought") is True:
@@ -198,19 +149,6 @@ def decode_part(wire: Object, part: Part) -> None:
         part.opaque.json = text_of(fields)
         return
     wire.keep(part.extras, DIALECT)
-
-
-def _decode_plain_call(fields: dict[str, Json], part: Part) -> bool:
-    """Read a call that holds nothing but what every call does, as nearly all do. Tells whether this was one."""
-    inner = fields.get("functionCall")
-    if not (type(inner) is dict and len(fields) == 1):
-        return False
-    call_id, name, args = inner.get("id", ""), inner.get("name"), inner.get("args")
-    if not (type(call_id) is str and type(name) is str and type(args) is dict and len(inner) == 2 + ("id" in inner)):
-        return False
-    call = part.tool_call
-    call.id, call.name, call.arguments_json = call_id, name, text_of(args)
-    return True
 
 
 def _decode_call(wire: Object, call: ToolCall) -> None:

@@ -124,7 +124,7 @@ def _details(error: dict[str, Json], kind: str) -> Iterator[dict[str, Json]]:
 
 
 def _reason(status: int, word: str, message: str, error: dict[str, Json]) -> ErrorReason.ValueType:
-    if any(detail.get("reason") in _BAD_KEY for detail in _details(error, "google.rpc.ErrorInfo")):
+    if any(str(detail.get("reason")) in _BAD_KEY for detail in _details(error, "google.rpc.ErrorInfo")):
         return errors_pb2.ERROR_REASON_PROVIDER_UNAUTHENTICATED
     known = _BY_STATUS.get(word) or _BY_HTTP.get(status) or errors_pb2.ERROR_REASON_PROVIDER_FAILED
     if known == errors_pb2.ERROR_REASON_INVALID_REQUEST:

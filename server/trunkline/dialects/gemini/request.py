@@ -10,12 +10,12 @@ from trunkline.dialects.gemini.config import decode_config, encode_config
 from trunkline.dialects.gemini.content import (
     Calls,
     decode_content,
-    decode_plain_content,
     decode_plain_text,
     encode_contents,
     take_parts,
 )
 from trunkline.dialects.gemini.names import DIALECT, camel
+from trunkline.dialects.gemini.plain import decode_plain, read_content
 from trunkline.dialects.gemini.profile import NATIVE, Profile, Writing
 from trunkline.dialects.gemini.tools import TOOLS, decode_choice, encode_choice, encode_tools
 from trunkline.dialects.turn import turns_of
@@ -26,6 +26,10 @@ from trunkline.v1.chat_pb2 import ChatRequest
 
 _TIERS: Final = {"default": "standard", "standard": "standard", "flex": "flex", "priority": "priority"}
 """`ChatRequest.service_tier` -> Google's word. `auto` is what Google does by itself."""
+
+
+TEXTS: Final = ("contents",)
+"""What `decode_request` reads straight from its text, where `known.open_request` left it that."""
 
 
 def decode_request(wire: Object, model: str = "") -> ChatRequest:
@@ -39,11 +43,10 @@ def decode_request(wire: Object, model: str = "") -> ChatRequest:
     _decode_system(wire, request)
     if wire.fields.get("contents") is None:
         raise invalid_request("`contents` is required.", "contents")
-    if isinstance(wire.fields["contents"], dict):
-        wire.fields["contents"] = [wire.fields["contents"]]
+    wire.put_into_array("contents")
     calls = Calls()
     messages = request.messages
-    for item in wire.take_objects("contents", decode_plain_content, (messages, calls)):
+    for item in wire.take_shaped("contents", read_content, decode_plain, (messages, calls)):
         decode_content(item, messages.add(), item.index or 0, calls)
     TOOLS.read(wire, request)
     decode_choice(wire, request)

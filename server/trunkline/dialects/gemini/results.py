@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,7 +10,7 @@ from trunkline.dialects.anthropic.objects import object_text
 from trunkline.dialects.gemini.media import decode_file, decode_inline, encode_media
 from trunkline.dialects.gemini.names import camel
 from trunkline.dialects.turn import bare_text
-from trunkline.dialects.wire import Json, Object, text_of
+from trunkline.dialects.wire import Json, Object, loads, text_of
 from trunkline.errors import unsupported
 from trunkline.v1.content_pb2 import Part, ToolResult
 
@@ -17,17 +18,15 @@ _OUTPUT: Final = "output"
 _ERROR: Final = "error"
 """The keys that Google itself reads: what a function returned, and why it failed."""
 
+_OWN: Final = re.compile(r'\{\s*"(?:output|error)"')
 
-def decode_plain_result(fields: dict[str, Json], result: ToolResult) -> bool:
-    """Read a `functionResponse` that holds nothing but what every one does. Tells whether this was one."""
-    call_id, name, said = fields.get("id", ""), fields.get("name"), fields.get("response")
-    if not (type(name) is str and type(said) is dict and type(call_id) is str):
-        return False
-    if len(fields) != 2 + ("id" in fields):
-        return False
-    result.tool_call_id, result.name = call_id, name
-    _put(said, result)
-    return True
+
+def decode_plain_result(said: str, result: ToolResult) -> None:
+    """Read the `response` of a `functionResponse`, the text of a JSON object."""
+    if _OWN.match(said) is None:
+        result.parts.add().text = said
+    else:
+        _put(loads(said), result)
 
 
 def decode_result(wire: Object, result: ToolResult) -> None:

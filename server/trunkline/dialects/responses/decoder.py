@@ -188,7 +188,8 @@ class StreamDecoder:
 
     def _part_added(self, wire: dict[str, Json], events: list[ChatEvent]) -> None:
         part = wire.get("part")
-        kind = _KINDS.get(part.get("type")) if isinstance(part, dict) else None
+        named = part.get("type") if isinstance(part, dict) else None
+        kind = _KINDS.get(named) if isinstance(named, str) else None
         if kind is not None:
             item = self._item(wire, "message", events)
             if item is not None:

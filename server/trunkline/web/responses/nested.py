@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from trunkline.dialects.known import opened
-from trunkline.dialects.wire import Json
+from trunkline.dialects.wire import Json, opened
 
 _PARTS: Final = frozenset({"text", "image_url"})
 
 
 def flatten(body: dict[str, Json]) -> None:
     """Put what is nested in `body` into OpenAI's form, in place; what is in it, or in neither, stays."""
-    tools = opened(body)
+    tools = opened(body.get("tools"))
     if isinstance(tools, list):
         body["tools"] = [_flat(tool) for tool in tools]
     choice = body.get("tool_choice")
@@ -44,7 +43,7 @@ def _flat(tool: Json) -> Json:
 
 
 def _is_part(item: Json) -> bool:
-    return isinstance(item, dict) and item.get("type") in _PARTS and "role" not in item
+    return isinstance(item, dict) and str(item.get("type")) in _PARTS and "role" not in item
 
 
 def _part(item: dict[str, Json]) -> dict[str, Json]:

@@ -1,0 +1,92 @@
+"""Contents of the commonest shape, read straight from their text: texts, function calls and their results."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from trunkline.dialects.gemini.content import ROLES, Calls
+from trunkline.dialects.gemini.results import decode_plain_result
+from trunkline.dialects.wire import object_as_text
+from trunkline.v1 import content_pb2
+from trunkline.v1.content_pb2 import Part, ToolCall, ToolResult
+
+
+class _Call(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    name: str
+    args: msgspec.Raw
+    id: str = ""
+
+
+class _Result(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    name: str
+    response: msgspec.Raw
+    id: str = ""
+
+
+class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A part that holds one of these and nothing else: no signature, and nothing that is a thought."""
+
+    text: str | None = None
+    functionCall: _Call | None = None  # noqa: N815
+    functionResponse: _Result | None = None  # noqa: N815
+
+
+class Content(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A content of that shape."""
+
+    role: str
+    parts: list[_Part]
+
+
+read_content: Final = msgspec.json.Decoder(Content).decode
+"""The content in a text. Raises `msgspec.DecodeError` where it is of another shape."""
+
+
+def decode_plain(content: Content, into: tuple[Any, Calls]) -> bool:
+    """Read a content into a repeated field of messages. Tells whether it could: `decode_content` reads the rest."""
+    messages, calls = into
+    role, items = ROLES.get(content.role), content.parts
+    if role is None or not items:
+        return False
+    message = messages.add()
+    parts = message.parts
+    made: list[ToolCall] = []
+    answered: list[ToolResult] = []
+    for item in items:
+        text = item.text
+        if text is not None and item.functionCall is None and item.functionResponse is None:
+            parts.add().text = text
+        elif not _decode_part(item, parts.add(), made, answered):
+            del messages[-1]
+            return False
+    message.role = content_pb2.ROLE_TOOL if answered else role
+    for call in made:
+        calls.add(call)
+    for result in answered:
+        result.tool_call_id = calls.answer(result.tool_call_id, result.name)
+    return True
+
+
+def _decode_part(item: _Part, part: Part, made: list[ToolCall], answered: list[ToolResult]) -> bool:
+    """Read a call that has an id, or a result; none of both calls and results, whose order counts."""
+    given, returned = item.functionCall, item.functionResponse
+    if item.text is not None or (given is None) == (returned is None):
+        return False
+    if given is not None:
+        args = object_as_text(given.args)
+        if args is None or not given.id or answered:
+            return False
+        call = part.tool_call
+        call.id, call.name, call.arguments_json = given.id, given.name, args
+        made.append(call)
+    elif returned is not None:
+        said = object_as_text(returned.response)
+        if said is None or made:
+            return False
+        result = part.tool_result
+        result.tool_call_id, result.name = returned.id, returned.name
+        decode_plain_result(said, result)
+        answered.append(result)
+    return True
