@@ -48,6 +48,7 @@ class Facts:
     quantization: str = ""
     retains_data: bool | None = None
     zero_data_retention: bool | None = None
+    distillable: bool | None = None
     name: str = ""
     created: int = 0
     author: str = ""

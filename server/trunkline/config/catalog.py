@@ -83,6 +83,9 @@ class CatalogModelConfig(Section):
     zero_data_retention: bool | None = Field(
         default=None, description="Whether the provider has agreed to keep nothing at all."
     )
+    distillable: bool | None = Field(
+        default=None, description="Whether its author allows others to learn from its answers."
+    )
     prices: list[PriceListConfig] = Field(
         default_factory=list,
         description="Its price lists. Of those that hold, the last one counts, and it goes before those that the "

@@ -29,7 +29,7 @@ _TOOLS: Final = 60
 """Tokens that tell a model how tools are called: 10 to 30 for most, about 300 at Anthropic."""
 _PER_TOOL: Final = 6
 
-_IMAGE: Final = 1_000
+IMAGE_TOKENS: Final = 1_000
 """Tokens of an image: 258 to 1290 at Google, 85 to 1105 for most of OpenAI's, up to 1600 for most of Anthropic's."""
 
 _BYTES: Final = {"application": 64, "text": 4, "audio": 500, "video": 1_000}
@@ -111,7 +111,7 @@ def estimate(request: ChatRequest) -> Estimate:
     characters, size = _measure("".join(texts))
     overhead = _BASE + _PER_MESSAGE * len(messages) + _PER_CALL * total.calls
     overhead += _TOOLS + _PER_TOOL * len(tools) if tools else 0
-    tokens += overhead + total.media + _IMAGE * total.images + _tokens_of(characters, size)
+    tokens += overhead + total.media + IMAGE_TOKENS * total.images + _tokens_of(characters, size)
     if not total.told:
         return Estimate(tokens, None)
     most = _MOST_BASE + _MOST_PER_MESSAGE * len(messages) + _MOST_PER_CALL * total.calls
@@ -128,7 +128,7 @@ def estimate_message(message: Message) -> int:
     """About how many tokens a message of a conversation is."""
     total = _Sum()
     _add_parts(message.parts[:], total)
-    overhead = _PER_MESSAGE + _PER_CALL * total.calls + total.media + _IMAGE * total.images
+    overhead = _PER_MESSAGE + _PER_CALL * total.calls + total.media + IMAGE_TOKENS * total.images
     return overhead + estimate_text("".join(total.texts))
 
 

@@ -51,7 +51,14 @@ PRESETS: Final[dict[str, Preset]] = {
     "cerebras": Preset("https://api.cerebras.ai/v1", _SILENT),
     "openrouter": Preset(
         "https://openrouter.ai/api/v1",
-        Profile(reasoning="reasoning", effort="reasoning", completions=ANY_MODEL, fetches=SORTS, images=True),
+        Profile(
+            reasoning="reasoning",
+            effort="reasoning",
+            completions=ANY_MODEL,
+            fetches=SORTS,
+            images=True,
+            chooses=True,
+        ),
         responses=True,
     ),
     "perplexity": Preset("https://api.perplexity.ai", replace(_SILENT, structured_output="schema")),

@@ -12,6 +12,7 @@ from trunkline.call import Attempt, Loss
 from trunkline.core.fold import unfold
 from trunkline.dialects import sse
 from trunkline.dialects.emulate import Structured
+from trunkline.dialects.openrouter.preferences import encode_preferences
 from trunkline.dialects.wire import Json, Object, dumps, loads
 from trunkline.errors import GatewayError, provider_failed, unsupported
 from trunkline.providers.batches import Most
@@ -19,7 +20,7 @@ from trunkline.providers.media_type import SORTS
 from trunkline.providers.secrecy import conceal, concealed
 from trunkline.providers.transport import Reply, Transport
 from trunkline.v1 import errors_pb2
-from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse
+from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, CountTokensResponse, Routing
 from trunkline.v1.embeddings_pb2 import EmbedRequest, EmbedResponse
 from trunkline.v1.models_pb2 import Model
 
@@ -82,6 +83,10 @@ class HttpProvider(ABC):
     custom_tools: Set[str] = frozenset()
     """The dialects whose tools that are called with a text the provider takes as they are: `openai`, `responses`, with
     the namespaces of that. All others are told as functions."""
+
+    chooses = False
+    """Whether the provider chooses among providers itself. What the caller asks of these is told to it, as OpenRouter's
+    `provider`."""
 
     models_path = "/models"
     """Where the provider lists its models, below the base URL."""
@@ -236,6 +241,7 @@ class HttpProvider(ABC):
             if path is None:
                 raise self._embeds_nothing()
             wire = self.encode_embed(request, attempt.model, attempt.losses)
+            self._pass_on(request.routing, wire)
             self._check_losses(attempt, request.routing.require_parameters)
         except GatewayError as error:
             raise self._own(error, attempt) from None
@@ -282,12 +288,18 @@ class HttpProvider(ABC):
         """The headers and the body of a request. What these are made of, which may be large, is not kept while the
         provider answers."""
         wire = self.encode_request(request, attempt.model, attempt.losses)
+        self._pass_on(request.routing, wire)
         try:
             self._check_losses(attempt, request.routing.require_parameters)
         except GatewayError as error:
             raise self._own(error, attempt) from None
         self.address(wire, attempt.model, stream=stream)
         return self.headers(wire), dumps(wire)
+
+    def _pass_on(self, routing: Routing, wire: dict[str, Json]) -> None:
+        """Tell what is asked of providers to one that chooses among them."""
+        if self.chooses and (asked := encode_preferences(routing)):
+            wire["provider"] = asked
 
     def _check_losses(self, attempt: Attempt, strict: bool) -> None:
         """Refuse what cannot all be taken, where its caller wants all or nothing."""

@@ -27,6 +27,7 @@ class OpenAIProvider(HttpProvider):
     ) -> None:
         super().__init__(name, transport, headers, models)
         self._profile = profile
+        self.chooses = profile.chooses
 
     def structured_output(self, model: str) -> Structured:
         return self._profile.structured_output
@@ -37,7 +38,9 @@ class OpenAIProvider(HttpProvider):
     def completions(self) -> HttpProvider | None:
         if self._profile.completions is None:
             return None
-        return CompletionsProvider(self._name, self._transport, self._headers, self._models)
+        completions = CompletionsProvider(self._name, self._transport, self._headers, self._models)
+        completions.chooses = self.chooses
+        return completions
 
     def continues(self, model: str) -> bool:
         known = self._profile.completions

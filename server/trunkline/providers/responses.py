@@ -152,6 +152,7 @@ class OpenAIFamilyProvider(OpenAIProvider):
         self._own_models = own_models
         self._responses = ResponsesProvider(name, transport, headers, models)
         self._responses.routes = not own_models
+        self._responses.chooses = profile.chooses
         self._choices = Choices(self._responses)
 
     def encode_request(self, request: ChatRequest, model: str, losses: list[Loss]) -> dict[str, Json]:

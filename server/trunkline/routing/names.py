@@ -19,6 +19,7 @@ from trunkline.errors import GatewayError, not_found
 from trunkline.routing.health import Board
 from trunkline.routing.needs import Common, common_of
 from trunkline.routing.offer import Offer
+from trunkline.routing.slugs import CHOOSES, slugs_of
 from trunkline.routing.spec import BUILT_IN, PoolSpec, Spec
 from trunkline.routing.strategies import MODES
 from trunkline.v1.models_pb2 import Model
@@ -36,9 +37,6 @@ _FRESH: Final = 60.0
 
 _OWN: Final = frozenset({"anthropic", "cohere", "deepseek", "gemini", "mistral", "openai", "vertex", "voyage", "xai"})
 """The kinds whose models are asked for by a bare name though nobody listed them: those that make them."""
-
-_ROUTER: Final = "openrouter"
-"""The kind that reads the variants of a name itself."""
 
 _EMBEDDED: Final = "sim"
 
@@ -110,6 +108,10 @@ class Names:
         self._listed_at = -math.inf
         self._looking = asyncio.Lock()
         self._all: list[Offer] | None = None
+        self.slugs = frozenset[str]().union(
+            *(slugs_of(name, one.kind, one.key) for name, members in spec.members.items() for one in members)
+        )
+        """Every name by which callers may mean a configured provider."""
         for provider, names in spec.models.items():
             for name in names:
                 self._list(provider, name)
@@ -152,7 +154,7 @@ class Names:
         reserved = self._reserved(name, depth)
         if reserved is not None:
             return reserved
-        if self._kind(_HEAD.split(name, maxsplit=1)[0]) != _ROUTER:
+        if self._kind(_HEAD.split(name, maxsplit=1)[0]) != CHOOSES:  # which reads them itself
             base, colon, word = name.rpartition(":")
             if colon and (word in _VARIANTS or word in MODES):
                 meaning = self._find(base, depth + 1) if depth < _DEEPEST else None

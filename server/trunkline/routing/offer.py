@@ -13,6 +13,7 @@ from trunkline.catalog.price import Price
 from trunkline.core.provider import Provider
 from trunkline.core.target import Target
 from trunkline.routing.health import Health
+from trunkline.routing.slugs import CHOOSES, slugs_of
 
 _FRESH: Final = 30.0
 """Seconds for which a price is not looked up anew."""
@@ -20,27 +21,13 @@ _FRESH: Final = 30.0
 _READ_FOR_EACH_WRITTEN: Final = 3
 """Tokens that are read for each that is written, where two prices are made one."""
 
-_ALSO: Final = {
-    "google-vertex": "vertex",
-    "google vertex": "vertex",
-    "google-ai-studio": "gemini",
-    "google ai studio": "gemini",
-    "google": "gemini",
-    "amazon-bedrock": "bedrock",
-    "amazon bedrock": "bedrock",
-    "x-ai": "xai",
-    "z-ai": "zai",
-    "moonshotai": "moonshot",
-}
-"""OpenRouter's names of providers, and our kinds."""
-
 _NOTHING_KNOWN: Final = Facts()
 
 
 class Offer:
-    """A target, the kind of its provider, its health, its facts and its price. `weight` is its share of the calls, and
-    `slugs` are the names by which callers may mean it: its provider, the provider's kind, OpenRouter's names of that,
-    and each with the key behind a slash, all in lower case."""
+    """A target, the kind of its provider, its health, its facts and its price. `weight` is its share of the calls,
+    `slugs` are the names by which callers may mean it, and `chooses` tells whether its provider is one that chooses
+    among providers itself, by what it is told of the caller's wishes."""
 
     def __init__(
         self, provider: Provider, model: str, key: str, kind: str, catalog: Catalog, health: Health, weight: float = 1.0
@@ -53,10 +40,11 @@ class Offer:
         self.weight = weight
         self.target = Target(provider, model, key, health, "prefill" in self.facts.features)
         self.id = self.target.id
-        bases = {provider.name.casefold(), kind, *(slug for slug, meant in _ALSO.items() if meant == kind)}
-        self.slugs = frozenset(bases | {f"{base}/{key.casefold()}" for base in bases} if key else bases)
+        self.slugs = slugs_of(provider.name, kind, key)
+        self.chooses = kind == CHOOSES
         self._catalog = catalog
-        self._price: Price | None = None
+        self.last_price: Price | None = None
+        """What `price` is, until `until`."""
         self.last_blended = math.inf
         """What `blended` is, until `until`."""
         self.until = -math.inf
@@ -66,7 +54,7 @@ class Offer:
         """The price list in force; None where the model is unpriced there."""
         if time.monotonic() >= self.until:
             self._look()
-        return self._price
+        return self.last_price
 
     def price_at(self, at: datetime, service_tier: str = "") -> Price | None:
         """The price list in force at `at` for a class of service; None where the model is unpriced there."""
@@ -83,7 +71,7 @@ class Offer:
 
     def _look(self) -> None:
         self.until = time.monotonic() + _FRESH
-        price = self._price = self._catalog.price(self.kind, self.target.model, self.target.provider.name)
+        price = self.last_price = self._catalog.price(self.kind, self.target.model, self.target.provider.name)
         if price is None:
             self.last_blended = math.inf
         else:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import replace
+from itertools import compress
 from typing import overload
 
 from trunkline.call import Call
@@ -14,7 +16,7 @@ from trunkline.routing.affinity import Affinity, conversation_of, is_warm
 from trunkline.routing.names import Meaning, Names
 from trunkline.routing.needs import Needs, lacking, needs_of
 from trunkline.routing.offer import Offer
-from trunkline.routing.preferences import Check, check_routing, checks_of, in_asked_order, slow
+from trunkline.routing.preferences import Check, check_routing, checks_of, for_others, in_asked_order, slow
 from trunkline.routing.report import report_with_facts
 from trunkline.routing.rules import Rules
 from trunkline.routing.strategies import SORTS, Chance, Ranked, by_chance, strategies
@@ -92,7 +94,7 @@ class _Planning:
         self._sort = ""
         if self._wishes:
             check_routing(routing)
-            self._checks = checks_of(routing)
+            self._checks = checks_of(routing, router.names.slugs)
             self._sort = routing.sort.by
         self._router = router
         self._call = call
@@ -103,6 +105,7 @@ class _Planning:
 
     async def chat(self, request: ChatRequest, rule: str) -> Plan[ChatRequest]:
         meanings = await self._meanings(request.model)
+        request = self._for_others(request, meanings)
         legs = [
             Leg(self._candidates(meaning, _as_meant(request, meaning), request), meaning.policy)
             for meaning in self._merged(meanings)
@@ -111,6 +114,7 @@ class _Planning:
 
     async def embed(self, request: EmbedRequest) -> Plan[EmbedRequest]:
         meanings = await self._meanings(request.model)
+        request = self._for_others(request, meanings)
         legs = [Leg(self._candidates(meaning, request, None), meaning.policy) for meaning in self._merged(meanings)]
         return self._plan(legs, meanings[0], "")
 
@@ -127,6 +131,17 @@ class _Planning:
         if not meanings and first is not None:
             raise first
         return meanings
+
+    def _for_others(self, request: R, meanings: Sequence[Meaning]) -> R:
+        """The request with what is asked of those that choose among providers themselves, where it leads to any."""
+        if not self._wishes or not any(offer.chooses for meaning in meanings for offer in meaning.offers):
+            return request
+        others = for_others(self._routing, self._router.names.slugs)
+        if others is None:
+            return request
+        told = deepcopy(request)
+        told.routing.CopyFrom(others)
+        return told
 
     def _permitted(self, name: str, meaning: Meaning) -> Meaning:
         """What the caller's key allows of what `name` stands for. Raises `GatewayError` (PERMISSION_DENIED) where that
@@ -176,7 +191,7 @@ class _Planning:
         if spreads and chat is not None and not ordered:
             ranked = self._with_affinity(ranked, chat)
         if ordered or (self._wishes and routing.HasField("fallbacks")):
-            ranked = in_asked_order(ranked, routing)
+            ranked = in_asked_order(ranked, routing, self._router.names.slugs)
         return _InOrder(ranked, request)
 
     def _of_name(self, meaning: Meaning) -> list[Offer]:
@@ -191,11 +206,13 @@ class _Planning:
     def _allowed(self, meaning: Meaning, chat: ChatRequest | None) -> list[Offer]:
         """Those that may answer; why the others may not is noted."""
         offers = self._of_name(meaning)
-        for field, may in self._checks:
-            kept = [offer for offer in offers if may(offer)]
-            if len(kept) < len(offers):
-                self._exclusions += [Exclusion(offer.target, field) for offer in offers if not may(offer)]
-                offers = kept
+        for field, check in self._checks:
+            may = check(offers)
+            if not all(may):
+                self._exclusions += [
+                    Exclusion(offer.target, field) for offer, one in zip(offers, may, strict=True) if not one
+                ]
+                offers = list(compress(offers, may))
         if meaning.auto and chat is not None:
             needs = self._needs = self._needs or needs_of(chat)
             if not meaning.common.suffices(needs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -112,7 +113,7 @@ def test_what_is_wrong_is_refused_by_its_path(provider: dict[str, Any], path: st
 )
 def test_what_was_read_is_written(provider: dict[str, Any]) -> None:
     """A router behind the gateway is asked what the gateway was asked."""
-    assert encode_preferences(read(provider)[0]) == provider
+    assert encode_preferences(read(deepcopy(provider))[0]) == provider
 
 
 @pytest.mark.parametrize("sort", [{"by": "balance"}, {"by": "least_busy"}, {"by": "", "across_models": True}])

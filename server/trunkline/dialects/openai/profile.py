@@ -37,7 +37,8 @@ class Profile:
     it takes by address; `cache_control` whether it takes Anthropic's cache marks; `stream_options` whether it can be
     asked for the usage of a stream; `completions` matches the names of the models that it serves by its own
     Completions, too; `unsupported` are fields of the request that it refuses; `embeddings` is how it embeds;
-    `images` whether the assistant's messages may hold what it drew, under that name, as the user shows it otherwise.
+    `images` whether the assistant's messages may hold what it drew, under that name, as the user shows it otherwise;
+    `chooses` whether it chooses among providers itself, and takes OpenRouter's `provider`.
     """
 
     max_tokens: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
@@ -52,6 +53,7 @@ class Profile:
     unsupported: frozenset[str] = frozenset()
     embeddings: EmbeddingForm = PLAIN
     images: bool = False
+    chooses: bool = False
 
 
 FOREIGN: Final = frozenset(

@@ -73,6 +73,7 @@ _EXCLUDED_BY: Final = {
     "ignored_providers": "allowed_providers",
     "data_collection": "data_policy:training",
     "zero_data_retention": "data_policy:zdr",
+    "distillable_text": "data_policy:training",
     "max_price": "max_price",
     "not free": "max_price",
     "quantizations": "quantization",

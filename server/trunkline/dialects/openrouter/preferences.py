@@ -1,4 +1,4 @@
-"""OpenRouter's `provider`: what a caller asks of those who may answer.
+"""OpenRouter's `provider`: what a caller asks of those who may answer, and what a router is asked in its turn.
 
 https://openrouter.ai/docs/guides/routing/provider-selection
 """
@@ -17,10 +17,19 @@ MOST_NAMES: Final = 64
 """The most names of one list: each is looked for among all targets."""
 _LONGEST_NAME: Final = 256
 
+_FLAGS: Final = {
+    "allow_fallbacks": "fallbacks",
+    "require_parameters": "require_parameters",
+    "zdr": "zero_data_retention",
+    "enforce_distillable_text": "distillable_text",
+}
+"""What is either so or not, and its field."""
 _QUANTIZATIONS: Final = frozenset(
     {"int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32", "unknown"}
 )
 _PRICES: Final = ("prompt", "completion", "request", "image", "audio")
+_SORTS: Final = frozenset({"price", "throughput", "latency", "exacto"})
+"""The orders that OpenRouter itself knows."""
 _SHARES: Final = ("p50", "p75", "p90", "p99")
 
 
@@ -32,10 +41,10 @@ def decode_preferences(wire: Object, routing: Routing, sorts: Collection[str]) -
     routing.provider_order.extend(take_names(wire, "order"))
     routing.allowed_providers.extend(take_names(wire, "only"))
     routing.ignored_providers.extend(take_names(wire, "ignore"))
-    _take_flag(wire, "allow_fallbacks", routing, "fallbacks")
-    _take_flag(wire, "require_parameters", routing, "require_parameters")
-    _take_flag(wire, "zdr", routing, "zero_data_retention")
-    _take_flag(wire, "enforce_distillable_text", routing, "distillable_text")
+    for key, field in _FLAGS.items():
+        value = wire.take_bool(key)
+        if value is not None:
+            setattr(routing, field, value)
     _take_collection(wire, routing)
     _take_quantizations(wire, routing)
     _take_sort(wire, routing, sorts)
@@ -45,6 +54,31 @@ def decode_preferences(wire: Object, routing: Routing, sorts: Collection[str]) -
     _take_percentiles(wire, "preferred_min_throughput", routing)
     _take_percentiles(wire, "preferred_max_latency", routing)
     return [wire.at(name) for name, value in wire.rest().items() if value is not None]
+
+
+def encode_preferences(routing: Routing) -> dict[str, Json]:
+    """Write the object; empty where nothing is asked. It is about one model: what else may be tried instead, the
+    gateway itself tries."""
+    wire: dict[str, Json] = {}
+    for key, names in (
+        ("order", routing.provider_order),
+        ("only", routing.allowed_providers),
+        ("ignore", routing.ignored_providers),
+        ("quantizations", routing.quantizations),
+    ):
+        if names:
+            wire[key] = list(names)
+    for key, field in _FLAGS.items():
+        if routing.HasField(field):  # type: ignore[arg-type] # the stub has each name as a literal
+            wire[key] = getattr(routing, field)
+    if routing.data_collection:
+        wire["data_collection"] = routing.data_collection
+    if routing.sort.by in _SORTS:
+        wire["sort"] = routing.sort.by
+    for bounds in ("max_price", "preferred_min_throughput", "preferred_max_latency"):
+        if routing.HasField(bounds):
+            wire[bounds] = {field.name: value for field, value in getattr(routing, bounds).ListFields()}
+    return wire
 
 
 def take_names(wire: Object, key: str) -> list[str]:
@@ -58,12 +92,6 @@ def take_names(wire: Object, key: str) -> list[str]:
             here = f"{path}[{index}]"
             raise invalid_request(f"`{here}` must be a name of at most {_LONGEST_NAME} characters.", here)
     return names
-
-
-def _take_flag(wire: Object, key: str, routing: Routing, field: str) -> None:
-    value = wire.take_bool(key)
-    if value is not None:
-        setattr(routing, field, value)
 
 
 def _take_collection(wire: Object, routing: Routing) -> None:
