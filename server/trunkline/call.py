@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol
 from trunkline.errors import GatewayError
 from trunkline.v1 import errors_pb2
 from trunkline.v1.chat_pb2 import FinishReason, Usage
+from trunkline.v1.ledger_pb2 import Cost
 from trunkline.v1.routes_pb2 import RouteReport
 
 Surface = Literal["grpc", "native", "openai", "responses", "anthropic", "gemini"]
@@ -134,7 +135,8 @@ class Call:
     `routing_mode` and `rule` tell how the targets were put in order; `report` tells all of it. `metadata` is what the
     caller notes about the call, and `headers` what his transport told, by lower-case name. `warnings` are told to him
     beside the answer, and `limits` are the headers that tell how his limits stand. `plugins` counts what the plugins
-    did, such as `web.results`.
+    did, such as `web.results`. `cost` is what all attempts cost together, once the call was accounted for; None before,
+    and where something of it has no price.
     """
 
     id: str
@@ -162,6 +164,7 @@ class Call:
     limits: dict[str, str] = field(default_factory=dict)
     plugins: dict[str, int] = field(default_factory=dict)
     usage: Usage | None = None
+    cost: Cost | None = None
     served_model: str = ""
     service_tier: str = ""
     finish: FinishReason.ValueType | None = None

@@ -85,7 +85,7 @@ class Surfaces:
 
 
 @asynccontextmanager
-async def serving(folder: Path, model: str) -> AsyncIterator[Surfaces]:
+async def serving(folder: Path, model: str, *, priced: str = "fake/*") -> AsyncIterator[Surfaces]:
     async with SimServer() as upstream:
         config = Config.model_validate(
             {
@@ -93,7 +93,7 @@ async def serving(folder: Path, model: str) -> AsyncIterator[Surfaces]:
                 "grpc": {"address": "127.0.0.1:0"},
                 "providers": {"fake": {"kind": "openai-compatible", "base_url": upstream.url}},
                 "models": {"house": {"targets": [f"fake/{model}"]}},
-                "catalog": {"fake/*": {"prices": [{"input": 1, "output": 2}]}},
+                "catalog": {priced: {"prices": [{"input": 1, "output": 2}]}},
                 "store": {"url": MEMORY},
                 "routing": {"retries": 0},
             }
@@ -126,6 +126,13 @@ async def serving(folder: Path, model: str) -> AsyncIterator[Surfaces]:
 async def surfaces(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Surfaces]:
     """What plays the script that the test names, or `echo`."""
     async with serving(tmp_path, getattr(request, "param", "echo")) as one:
+        yield one
+
+
+@pytest.fixture
+async def unpriced(tmp_path: Path) -> AsyncIterator[Surfaces]:
+    """As `surfaces`, where nothing that is asked has a price."""
+    async with serving(tmp_path, "echo", priced="another") as one:
         yield one
 
 
@@ -279,3 +286,62 @@ async def test_done_is_told_once(surfaces: Surfaces) -> None:
     assert lines.count("data: [DONE]") == 1
     assert json.loads(lines[0].removeprefix("data: "))["model"]
     assert len(await surfaces.entries()) == 1
+
+
+def _usages(text: str) -> list[dict[str, Any]]:
+    """Every usage that a stream tells."""
+    events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    told = [event.get("usage") or (event.get("response") or {}).get("usage") for event in events]
+    return [usage for usage in told if usage]
+
+
+def _dollars_of(usage: dict[str, Any]) -> float:
+    """What the tokens of a usage cost at the configured prices."""
+    read = usage.get("prompt_tokens", usage.get("input_tokens", 0))
+    return float((read + 2 * usage.get("completion_tokens", usage.get("output_tokens", 0))) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("name", "streamed"),
+    [(name, streamed) for name in ("openai", "completions", "responses", "anthropic") for streamed in (False, True)]
+    + [("embeddings", False)],
+)
+async def test_openrouters_usage_tells_the_cost(surfaces: Surfaces, name: str, streamed: bool) -> None:
+    """The same that the ledger has, in whole answers and at the end of streams."""
+    path, body = BODIES[name]
+    body = {**body, "model": "fake/embed" if name == "embeddings" else "house"}
+    async with httpx.AsyncClient(base_url=f"{surfaces.http}/api") as client:
+        answer = await client.post(path, json={**body, **({"stream": True} if streamed else {})})
+    assert answer.status_code == 200, answer.text
+    usage = _usages(answer.text)[-1] if streamed else answer.json()["usage"]
+    (entry,) = await surfaces.entries()
+    assert usage["cost"] == entry.cost.total_nanos / DOLLAR == pytest.approx(_dollars_of(usage))
+    assert usage["is_byok"] is False
+    details = usage["cost_details"]
+    parts = details["upstream_inference_prompt_cost"] + details["upstream_inference_completions_cost"]
+    assert parts == pytest.approx(details["upstream_inference_cost"]) == pytest.approx(usage["cost"])
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("name", ["openai", "completions"])
+async def test_the_cost_is_told_elsewhere_to_who_asks(surfaces: Surfaces, name: str, streamed: bool) -> None:
+    """By OpenRouter's `usage.include`; and to nobody else."""
+    path, body = BODIES[name]
+    options = {"stream": True, "stream_options": {"include_usage": True}} if streamed else {}
+    async with httpx.AsyncClient(base_url=surfaces.http) as client:
+        silent = await client.post(path, json={**body, **options})
+        asked = await client.post(path, json={**body, "stream": streamed, "usage": {"include": True}})
+    told = [_usages(one.text)[-1] if streamed else one.json()["usage"] for one in (silent, asked)]
+    assert "cost" not in told[0]
+    assert told[1]["cost"] == pytest.approx(_dollars_of(told[1]))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_has_no_price_has_no_cost(unpriced: Surfaces, streamed: bool) -> None:
+    """Rather than one of zero, which what is free has."""
+    path, body = BODIES["openrouter"]
+    async with httpx.AsyncClient(base_url=unpriced.http) as client:
+        answer = await client.post(path, json={**body, "stream": streamed})
+    usage = _usages(answer.text)[-1] if streamed else answer.json()["usage"]
+    assert usage["prompt_tokens"]
+    assert not {"cost", "cost_details", "is_byok"} & usage.keys()

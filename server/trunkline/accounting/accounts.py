@@ -12,7 +12,7 @@ from trunkline.access.limits.model import HELD_UNITS, Limit, Refused, Standing, 
 from trunkline.access.limits.refusal import refusal
 from trunkline.accounting.bill import estimate
 from trunkline.accounting.claims import claims_of, limit_headers
-from trunkline.accounting.entries import closed, opened
+from trunkline.accounting.entries import closed, cost_of, opened
 from trunkline.accounting.rebuild import Restorer
 from trunkline.call import Call, Caller
 from trunkline.core.plan import Plan
@@ -85,8 +85,9 @@ class Accounts:
             tab.reserved = True
             self._hold(tab.id)
         if ledger is not None:
+            tab.begun = opened(call, tab.id, size)
             try:
-                await ledger.journal.open(opened(call, tab.id, size))
+                await ledger.journal.open(tab.begun)
             except GatewayError:
                 await self.release(tab, _NOTHING)
                 raise
@@ -130,7 +131,8 @@ class Accounts:
 
     async def settle(self, tab: Tab) -> None:
         """Record what a call used, and count it."""
-        entry = closed(tab.call, tab.id, tab.plan)
+        entry = closed(tab.call, tab.id, tab.plan, tab.begun)
+        tab.call.cost = cost_of(entry)
         try:
             if tab.recorded and self._ledger is not None:
                 await self._ledger.journal.append(entry)
@@ -195,13 +197,14 @@ class Accounts:
 class Tab:
     """What one call has reserved; see `core.meter.Tab`."""
 
-    __slots__ = ("_accounts", "call", "id", "plan", "recorded", "reserved")
+    __slots__ = ("_accounts", "begun", "call", "id", "plan", "recorded", "reserved")
 
     def __init__(self, accounts: Accounts, call: Call, plan: Plan[Any], name: str) -> None:
         self._accounts = accounts
         self.call = call
         self.plan = plan
         self.id = name
+        self.begun: LedgerEntry | None = None
         self.reserved = False
         self.recorded = False
 

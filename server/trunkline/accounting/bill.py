@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -80,17 +79,16 @@ class Bill:
         self.unpriced = False
         self._at = datetime.fromtimestamp(call.start_time, UTC)
         self._tier = call.service_tier
-        self._candidates: Mapping[tuple[str, str, str], Candidate[Any]] = {
-            (one.target.provider.name, one.target.key, one.target.model): one
-            for leg in plan.legs
-            for one in leg.candidates
-        }
+        self._legs = plan.legs
+        self._last: tuple[Attempt, Candidate[Any] | None] | None = None
 
     def usage(self, attempt: Attempt) -> Usage | None:
         """What an attempt used: as its provider told, else estimated and noted as such, where it had begun to answer;
         None where it had not."""
         told = attempt.usage
         if attempt.first_event is None:
+            return told
+        if told is not None and attempt.whole and told.HasField("input_tokens") and told.HasField("output_tokens"):
             return told
         candidate = self._candidate(attempt)
         request = None if candidate is None else candidate.request
@@ -120,19 +118,42 @@ class Bill:
             return None
         if price.version not in self.versions:
             self.versions.append(price.version)
-        cost = price.cost(usage)
-        return Cost(
-            input_nanos=cost.input,
-            cached_input_nanos=cost.cached_input,
-            cache_write_input_nanos=cost.cache_write,
-            output_nanos=cost.output,
-            reasoning_output_nanos=cost.reasoning,
-            request_nanos=cost.request,
-            total_nanos=cost.total,
-        )
+        return rated(price, usage)
 
     def _candidate(self, attempt: Attempt) -> Candidate[Any] | None:
-        return self._candidates.get((attempt.provider, attempt.key, attempt.model))
+        if self._last is None or self._last[0] is not attempt:
+            self._last = attempt, self._find(attempt)
+        return self._last[1]
+
+    def _find(self, attempt: Attempt) -> Candidate[Any] | None:
+        model, key, provider = attempt.model, attempt.key, attempt.provider
+        for leg in reversed(self._legs):
+            for one in reversed(leg.candidates):
+                target = one.target
+                if target.model == model and target.key == key and target.provider.name == provider:
+                    return one
+        return None
+
+
+def rated(price: Price, usage: Usage) -> Cost:
+    """What `usage` costs by a price list, as the ledger has it."""
+    cost = price.cost(usage)
+    # Filled in place, and with what there is alone: half of what it takes by keywords.
+    made = Cost()
+    if cost.input:
+        made.input_nanos = cost.input
+    if cost.cached_input:
+        made.cached_input_nanos = cost.cached_input
+    if cost.cache_write:
+        made.cache_write_input_nanos = cost.cache_write
+    if cost.output:
+        made.output_nanos = cost.output
+    if cost.reasoning:
+        made.reasoning_output_nanos = cost.reasoning
+    if cost.request:
+        made.request_nanos = cost.request
+    made.total_nanos = cost.total
+    return made
 
 
 def _tokens_of(request: EmbedRequest) -> int:

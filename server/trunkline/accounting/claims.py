@@ -11,8 +11,11 @@ from trunkline.accounting.bill import Estimate
 from trunkline.call import Call
 from trunkline.core.plan import Plan
 
-_TOLD: Final = (Unit.REQUESTS, Unit.TOKENS)
-"""The units that OpenAI's headers tell of."""
+_TOLD: Final = tuple(
+    (unit, f"x-ratelimit-limit-{unit}", f"x-ratelimit-remaining-{unit}", f"x-ratelimit-reset-{unit}")
+    for unit in (Unit.REQUESTS, Unit.TOKENS)
+)
+"""The units that OpenAI's headers tell of, and these."""
 
 
 def claims_of(limits: Sequence[Limit], call: Call, plan: Plan[Any], size: Estimate) -> list[Claim]:
@@ -42,15 +45,20 @@ def claims_of(limits: Sequence[Limit], call: Call, plan: Plan[Any], size: Estima
 def limit_headers(standings: Iterable[Standing]) -> dict[str, str]:
     """How limits stand, as OpenAI's headers tell it: of each unit the limit of which the least is left."""
     headers: dict[str, str] = {}
-    for unit in _TOLD:
+    for unit, most, remaining, reset in _TOLD:
         of_unit = [one for one in standings if one.limit.unit is unit]
         if not of_unit:
             continue
-        least = min(of_unit, key=lambda one: one.remaining / max(one.limit.most, 1))
-        headers[f"x-ratelimit-limit-{unit}"] = str(least.limit.most)
-        headers[f"x-ratelimit-remaining-{unit}"] = str(least.remaining)
-        headers[f"x-ratelimit-reset-{unit}"] = _span(least.reset or 0.0)
+        least = min(of_unit, key=_share_left)
+        headers[most] = str(least.limit.most)
+        headers[remaining] = str(least.remaining)
+        headers[reset] = _span(least.reset or 0.0)
     return headers
+
+
+def _share_left(standing: Standing) -> float:
+    most = standing.limit.most
+    return 1 - standing.used / most if most else 0.0
 
 
 def _names(call: Call, plan: Plan[Any]) -> set[str]:

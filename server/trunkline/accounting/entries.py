@@ -33,21 +33,26 @@ _COSTS = (
 
 def opened(call: Call, entry_id: str, size: Estimate) -> LedgerEntry:
     """The entry of a call that begins: should the gateway die, its estimate is what it used."""
-    entry = LedgerEntry(id=entry_id, kind=ledger_pb2.LEDGER_ENTRY_KIND_CALL)
-    _begin(entry, call)
+    entry = _begun(call, entry_id)
     entry.usage.input_tokens = size.tokens
     entry.usage_estimated = True
     if size.nanos is not None:
-        entry.cost.input_nanos = size.nanos - size.written
-        entry.cost.output_nanos = size.written
-        entry.cost.total_nanos = size.nanos
+        cost = entry.cost
+        cost.input_nanos = size.nanos - size.written
+        cost.output_nanos = size.written
+        cost.total_nanos = size.nanos
     return entry
 
 
-def closed(call: Call, entry_id: str, plan: Plan[Any]) -> LedgerEntry:
-    """The entry of a call that ended."""
-    entry = LedgerEntry(id=entry_id, kind=ledger_pb2.LEDGER_ENTRY_KIND_CALL)
-    _begin(entry, call)
+def closed(call: Call, entry_id: str, plan: Plan[Any], begun: LedgerEntry | None = None) -> LedgerEntry:
+    """The entry of a call that ended, made of the one that it began with where there is one."""
+    if begun is None:
+        entry = _begun(call, entry_id)
+    else:
+        entry = begun
+        entry.ClearField("usage")
+        entry.ClearField("usage_estimated")
+        entry.ClearField("cost")
     now = time.monotonic()
     _moment(entry.end_time, call, now)
     bill = Bill(call, plan)
@@ -56,6 +61,7 @@ def closed(call: Call, entry_id: str, plan: Plan[Any]) -> LedgerEntry:
     last = call.last
     if last is not None:
         entry.provider, entry.upstream_id = last.provider, last.upstream_id
+    entry.model = call.model
     entry.served_model = call.served_model
     entry.service_tier = call.service_tier
     entry.price_version = ", ".join(bill.versions)
@@ -68,33 +74,48 @@ def closed(call: Call, entry_id: str, plan: Plan[Any]) -> LedgerEntry:
     return entry
 
 
-def _begin(entry: LedgerEntry, call: Call) -> None:
+def cost_of(entry: LedgerEntry) -> Cost | None:
+    """What a call cost that ended; None where something that it used has no price."""
+    priced = all(one.HasField("cost") for one in entry.attempts if one.HasField("usage"))
+    return entry.cost if priced and entry.price_version else None
+
+
+def _begun(call: Call, entry_id: str) -> LedgerEntry:
+    """What is known of a call from its beginning, and does not change."""
+    # Filled in place: half of what it takes by keywords.
+    entry = LedgerEntry()
+    entry.id = entry_id
+    entry.kind = ledger_pb2.LEDGER_ENTRY_KIND_CALL
     entry.call_id = call.id
     _moment(entry.start_time, call, call.started)
     entry.surface = call.surface
     entry.operation = call.operation
-    owner = call.owner
-    entry.owner.key_id = owner.recorded_as
-    entry.owner.user_id = owner.user_id
-    entry.owner.team_id = owner.team_id
-    entry.owner.organization_id = owner.organization_id
-    entry.owner.caller = owner.name
+    caller = call.owner
+    owner = entry.owner
+    owner.key_id = caller.recorded_as
+    owner.user_id = caller.user_id
+    owner.team_id = caller.team_id
+    owner.organization_id = caller.organization_id
+    owner.caller = caller.name
     entry.model = call.model
-    entry.streamed = call.operation == "stream_chat"
+    if call.operation == "stream_chat":
+        entry.streamed = True
     if call.metadata:
         entry.metadata.update(call.metadata)
-    if owner.tags:
-        entry.tags.extend(owner.tags)
+    if caller.tags:
+        entry.tags.extend(caller.tags)
+    return entry
 
 
 def _add(entry: LedgerEntry, attempt: Attempt, call: Call, bill: Bill) -> None:
-    said = entry.attempts.add(
-        provider=attempt.provider,
-        model=attempt.model,
-        key_label=attempt.key,
-        outcome=attempt.outcome,
-        upstream_id=attempt.upstream_id,
-    )
+    said = entry.attempts.add()
+    said.provider = attempt.provider
+    said.model = attempt.model
+    said.outcome = attempt.outcome
+    if attempt.key:
+        said.key_label = attempt.key
+    if attempt.upstream_id:
+        said.upstream_id = attempt.upstream_id
     _moment(said.start_time, call, attempt.started)
     if attempt.ended is not None:
         _moment(said.end_time, call, attempt.ended)
@@ -120,12 +141,18 @@ def _moment(into: Any, call: Call, at: float) -> None:
 
 
 def _sum_usage(total: Usage, one: Usage) -> None:
+    if not one.extras and not total.ByteSize():
+        total.CopyFrom(one)
+        return
     for name in _COUNTS:
         if one.HasField(name):  # type: ignore[arg-type]
             setattr(total, name, getattr(total, name) + getattr(one, name))
 
 
 def _sum_cost(total: Cost, one: Cost) -> None:
+    if not total.ByteSize():
+        total.CopyFrom(one)
+        return
     for name in _COSTS:
         value = getattr(one, name)
         if value:

@@ -15,6 +15,7 @@ from trunkline.dialects.wire import Json, Object, dumps, loads
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest
 from trunkline.web.body import read_request
+from trunkline.web.cost import cost_of, tell_cost
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, first_headers, json_response
 from trunkline.web.extensions import take_extensions
@@ -73,6 +74,7 @@ class AnthropicSurface:
         response = await gateway.chat(request, call)
         body = anthropic.encode_response(response)
         body.update(skin_of(call).message_fields(call))
+        tell_cost(body, call)
         return json_response(dumps(body), self._exchange.headers(call))
 
     async def _count(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
@@ -116,7 +118,7 @@ class _Frames:
         return _framed(self._encoder.feed(event))
 
     def end(self) -> bytes:
-        ended = self._encoder.end()
+        ended = self._encoder.end(cost_of(self._call))
         more = skin_of(self._call).last_message_fields(self._call)
         if more:
             last = ended[-1]

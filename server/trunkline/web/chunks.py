@@ -12,6 +12,7 @@ from trunkline.dialects import openai
 from trunkline.dialects.wire import Json, dumps
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse
+from trunkline.web.cost import cost_of
 from trunkline.web.events import frames
 from trunkline.web.skins.table import skin_of
 
@@ -26,13 +27,14 @@ class Encoder(Protocol):
         """The chunks that `event` is written as."""
         ...
 
-    def end(self, more: Mapping[str, Json]) -> list[bytes]:
-        """The last chunk, where there is one, with `more` in it."""
+    def end(self, more: Mapping[str, Json], used: Mapping[str, Json]) -> list[bytes]:
+        """The last chunk, where there is one, with `more` in it, and `used` in its usage."""
         ...
 
 
 class Chunks:
-    """Chunks as events without a type, and `[DONE]` after the last."""
+    """Chunks as events without a type, and `[DONE]` after the last. `costs` tells that the caller asked what the call
+    cost."""
 
     def __init__(
         self,
@@ -40,11 +42,14 @@ class Chunks:
         call: Call,
         kind: Literal["chat.completion.chunk", "text_completion"],
         concealer: Concealer | None = None,
+        *,
+        costs: bool = False,
     ) -> None:
         self._encoder = encoder
         self._call = call
         self._kind = kind
         self._concealer = concealer
+        self._costs = costs
         self._skin = skin_of(call)
         self._dresses = self._skin.dresses
         self._start: ChatResponse | None = None
@@ -64,7 +69,8 @@ class Chunks:
 
     def end(self) -> bytes:
         """See `Writer.end`."""
-        return frames(self._encoder.end(self._skin.fields(self._call))) + DONE
+        used = cost_of(self._call, asked=self._costs)
+        return frames(self._encoder.end(self._skin.fields(self._call), used)) + DONE
 
     def error(self, error: GatewayError) -> bytes:
         """See `Writer.error`."""

@@ -12,6 +12,7 @@ from trunkline.dialects.openai.request import take_stream
 from trunkline.dialects.wire import Object, dumps
 from trunkline.web.body import read_object
 from trunkline.web.chunks import Chunks
+from trunkline.web.cost import tell_cost
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, call_headers, first_headers, json_response
 from trunkline.web.extensions import take_extensions, take_usage
@@ -38,14 +39,14 @@ class CompletionsSurface:
     async def _complete(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         wire = Object(await read_object(http, timeout=self._body_timeout))
         options = take_stream(wire)
-        include_usage = take_usage(wire) or options.include_usage
+        costs = take_usage(wire)
         asked = take_extensions(wire, call)
         request = completions.decode_request(wire)
         request.MergeFrom(asked)
         skin = skin_of(call)
         if options.stream:
-            encoder = completions.StreamEncoder(include_usage=include_usage or skin.always_usage)
-            writer = Chunks(encoder, call, "text_completion")
+            encoder = completions.StreamEncoder(include_usage=options.include_usage or costs or skin.always_usage)
+            writer = Chunks(encoder, call, "text_completion", costs=costs)
             out = EventStream(http, first_headers(call), self._keep_alive, skin.sign)
             return await send_stream(gateway, request, call, writer, out)
         response = await gateway.chat(request, call)
@@ -53,4 +54,5 @@ class CompletionsSurface:
             skin.dress(response, call)
         body = completions.encode_response(response)
         body.update(skin.fields(call))
+        tell_cost(body, call, asked=costs)
         return json_response(dumps(body), call_headers(call))

@@ -10,6 +10,7 @@ from trunkline.core.gateway import Gateway
 from trunkline.dialects import openai
 from trunkline.dialects.wire import Object, dumps
 from trunkline.web.body import read_object
+from trunkline.web.cost import tell_cost
 from trunkline.web.exchange import Exchange, call_headers, json_response
 from trunkline.web.extensions import take_routing
 from trunkline.web.mounts import Mounts
@@ -43,4 +44,5 @@ class EmbeddingsSurface:
             skin.dress(response, call)
         body = openai.encode_embed_response(response, encoding)
         body.update(skin.fields(call))
+        tell_cost(body, call)
         return json_response(dumps(body), call_headers(call))

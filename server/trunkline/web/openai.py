@@ -15,6 +15,7 @@ from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatRequest
 from trunkline.web.body import read_request
 from trunkline.web.chunks import Chunks
+from trunkline.web.cost import tell_cost
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, call_headers, first_headers, json_response
 from trunkline.web.extensions import take_extensions, take_usage
@@ -47,13 +48,14 @@ class OpenAISurface:
         options = take_stream(wire)
         # Cursor's agent asks here in the words of Responses, and reads the answer as Chat Completions.
         told = responses if "input" in wire.fields and "messages" not in wire.fields else openai
-        include_usage = take_usage(wire) or options.include_usage
+        costs = take_usage(wire)
         asked = take_extensions(wire, call)
         request = told.decode_request(wire)
         request.MergeFrom(asked)
         skin = skin_of(call)
         if options.stream:
-            return await self._stream(http, request, call, gateway, include_usage=include_usage or skin.always_usage)
+            include_usage = options.include_usage or costs or skin.always_usage
+            return await self._stream(http, request, call, gateway, include_usage=include_usage, costs=costs)
         response = await gateway.chat(request, call)
         if _conceals(request):
             conceal(response)
@@ -61,14 +63,22 @@ class OpenAISurface:
             skin.dress(response, call)
         body = openai.encode_response(response)
         body.update(skin.fields(call))
+        tell_cost(body, call, asked=costs)
         return json_response(dumps(body), call_headers(call))
 
     async def _stream(
-        self, http: web.Request, request: ChatRequest, call: Call, gateway: Gateway, *, include_usage: bool
+        self,
+        http: web.Request,
+        request: ChatRequest,
+        call: Call,
+        gateway: Gateway,
+        *,
+        include_usage: bool,
+        costs: bool,
     ) -> web.StreamResponse:
         concealer = Concealer() if _conceals(request) else None
         encoder = openai.StreamEncoder(include_usage=include_usage)
-        writer = Chunks(encoder, call, "chat.completion.chunk", concealer)
+        writer = Chunks(encoder, call, "chat.completion.chunk", concealer, costs=costs)
         out = EventStream(http, first_headers(call), self._keep_alive, skin_of(call).sign)
         return await send_stream(gateway, request, call, writer, out)
 

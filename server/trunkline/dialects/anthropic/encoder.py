@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
 
 from trunkline.dialects.anthropic.carry import pack
 from trunkline.dialects.anthropic.citations import encode_citation
@@ -15,6 +15,8 @@ from trunkline.dialects.anthropic.usage import encode_usage
 from trunkline.dialects.wire import Json, dumps, restore
 from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartDelta, Usage
 from trunkline.v1.content_pb2 import Part
+
+_NOTHING: Final[Mapping[str, Json]] = {}
 
 
 class Frame(NamedTuple):
@@ -86,12 +88,13 @@ class StreamEncoder:
                 self._id = event.start.id
         return []
 
-    def end(self) -> list[Frame]:
-        """The last events; none where the answer did not come to its end."""
+    def end(self, used: Mapping[str, Json] = _NOTHING) -> list[Frame]:
+        """The last events; none where the answer did not come to its end. `used` is what the gateway itself tells
+        of the usage."""
         frames = self._begin()
         if self._finish is None:
             return frames
-        usage = encode_usage(self._usage)
+        usage = {**encode_usage(self._usage), **used}
         finish = self._finish.finish
         delta: dict[str, Json] = {
             "stop_reason": encode_finish(finish),

@@ -141,11 +141,12 @@ class StreamEncoder:
                 self._usage.MergeFrom(event.usage)
         return []
 
-    def end(self, more: Mapping[str, Json] = _NOTHING) -> list[bytes]:
-        """The chunk with the usage, where it was asked for; then `more`, too, which the gateway itself tells."""
+    def end(self, more: Mapping[str, Json] = _NOTHING, used: Mapping[str, Json] = _NOTHING) -> list[bytes]:
+        """The chunk with the usage, where it was asked for; then `more`, too, which the gateway itself tells, and
+        `used` in the usage."""
         if not self._include_usage:
             return []
-        return [dumps({**self._head, **more, "choices": [], "usage": encode_usage(self._usage)})]
+        return [dumps({**self._head, **more, "choices": [], "usage": {**encode_usage(self._usage), **used}})]
 
     def _piece(self, choice: int, kind: str | None, text: str, logprobs: list[TokenLogprob]) -> list[bytes]:
         if not text and not logprobs:

@@ -94,11 +94,12 @@ class StreamEncoder:
                 self._start(event.start)
         return []
 
-    def end(self, more: Mapping[str, Json] = _NOTHING) -> list[bytes]:
-        """The last chunk, where there is something to say in it; then `more`, too, which the gateway itself tells."""
+    def end(self, more: Mapping[str, Json] = _NOTHING, used: Mapping[str, Json] = _NOTHING) -> list[bytes]:
+        """The last chunk, where there is something to say in it; then `more`, too, which the gateway itself tells, and
+        `used` in its usage."""
         wire = {**self._head, **self._first, **self._end, **more, "choices": []}
         if self._usage is not None and self._include_usage:
-            wire["usage"] = encode_usage(self._usage)
+            wire["usage"] = {**encode_usage(self._usage), **used}
         elif not self._end:
             return []
         return [dumps(wire)]

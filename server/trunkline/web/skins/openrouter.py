@@ -9,6 +9,7 @@ from trunkline.call import Call
 from trunkline.dialects import openai
 from trunkline.dialects.openai.finish import encode_finish
 from trunkline.dialects.openrouter import errors
+from trunkline.dialects.openrouter.cost import encode_cost
 from trunkline.dialects.openrouter.names import display_name, generation_id
 from trunkline.dialects.openrouter.route import encode_route
 from trunkline.dialects.wire import Json, dumps, loads, text_of
@@ -107,7 +108,10 @@ class OpenRouterSkin(OpenAISkin):
         if error is not None:
             body["error"] = {"code": errors.responses_code(error, call), "message": error.message}
             body["error_type"] = errors.told(error, call).kind
-        elif _wants_route(call):
+            return
+        if call.cost is not None and body.get("usage"):
+            body["usage"].update(encode_cost(call.cost))
+        if _wants_route(call):
             body[_ROUTE] = encode_route(call)
 
 
