@@ -80,7 +80,8 @@ class Bill:
         self._at = datetime.fromtimestamp(call.start_time, UTC)
         self._tier = call.service_tier
         self._legs = plan.legs
-        self._last: tuple[Attempt, Candidate[Any] | None] | None = None
+        self._attempt: Attempt | None = None
+        self._found: Candidate[Any] | None = None
 
     def usage(self, attempt: Attempt) -> Usage | None:
         """What an attempt used: as its provider told, else estimated and noted as such, where it had begun to answer;
@@ -121,9 +122,9 @@ class Bill:
         return rated(price, usage)
 
     def _candidate(self, attempt: Attempt) -> Candidate[Any] | None:
-        if self._last is None or self._last[0] is not attempt:
-            self._last = attempt, self._find(attempt)
-        return self._last[1]
+        if self._attempt is not attempt:
+            self._attempt, self._found = attempt, self._find(attempt)
+        return self._found
 
     def _find(self, attempt: Attempt) -> Candidate[Any] | None:
         model, key, provider = attempt.model, attempt.key, attempt.provider

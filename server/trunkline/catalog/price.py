@@ -81,10 +81,13 @@ class Price:
     search: int = 0
     tiers: tuple[tuple[int, Price], ...] = ()
     _rates: Tokens = field(init=False, repr=False, compare=False)
+    _dearest: tuple[int, int] = field(init=False, repr=False, compare=False)
     _detailed: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_rates", Tokens(*map(self._rate, Tokens._fields)))
+        rates = Tokens(*map(self._rate, Tokens._fields))
+        object.__setattr__(self, "_rates", rates)
+        object.__setattr__(self, "_dearest", (max(rates[:_OUTPUT]), max(rates[_OUTPUT:])))
         detailed = self.search > 0 or any(getattr(self, name, None) is not None for name in _SAID)
         object.__setattr__(self, "_detailed", detailed)
 
@@ -93,30 +96,24 @@ class Price:
         for above, tier in reversed(self.tiers):
             if usage.input_tokens > above:
                 return tier.cost(usage)
-        said = said_of(usage) if self._detailed and usage.extras else Said()
-        charged = list(map(mul, self._rates, count(usage, said)))
         # Each class is what the rounded sum grows by with it, so the classes add up to the total.
         shares: list[int] = []
         summed = total = 0
-        for part in (
-            sum(charged[:_CACHED]),
-            sum(charged[_CACHED:_WRITTEN]),
-            sum(charged[_WRITTEN:_OUTPUT]),
-            sum(charged[_OUTPUT:_REASONING]),
-            charged[_REASONING],
-            (self.request + self.search * said.searches) * _MILLION,
-        ):
-            summed += part
-            rounded = (summed + _MILLION // 2) // _MILLION
-            shares.append(rounded - total)
-            total = rounded
+        for part in self._detail(usage) if self._detailed and usage.extras else self._plain(usage):
+            if part:
+                summed += part
+                rounded = (summed + _MILLION // 2) // _MILLION
+                shares.append(rounded - total)
+                total = rounded
+            else:
+                shares.append(0)
         return Cost._make((*shares, total))
 
     def upper_bound(self, input_tokens: int, output_tokens: int, searches: int = 0) -> int:
         """The most nano-dollars that a call can cost with at most so many tokens and searches, however the tokens are
         cached, reasoned or heard."""
-        rates = self._rates
-        charged = max(rates[:_OUTPUT]) * input_tokens + max(rates[_OUTPUT:]) * output_tokens
+        read, written = self._dearest
+        charged = read * input_tokens + written * output_tokens
         most = -(-charged // _MILLION) + self.request + self.search * searches
         for above, tier in self.tiers:
             if input_tokens > above:
@@ -127,6 +124,35 @@ class Price:
     def free(self) -> bool:
         """Whether no call costs anything."""
         return not any(self._rates) and not self.request and not self.search and all(t.free for _, t in self.tiers)
+
+    def _detail(self, usage: Usage) -> tuple[int, ...]:
+        """What each class of `Cost` comes to, in millionths of nano-dollars, by all that the provider said."""
+        said = said_of(usage)
+        charged = list(map(mul, self._rates, count(usage, said)))
+        return (
+            sum(charged[:_CACHED]),
+            sum(charged[_CACHED:_WRITTEN]),
+            sum(charged[_WRITTEN:_OUTPUT]),
+            sum(charged[_OUTPUT:_REASONING]),
+            charged[_REASONING],
+            (self.request + self.search * said.searches) * _MILLION,
+        )
+
+    def _plain(self, usage: Usage) -> tuple[int, ...]:
+        """As `_detail`, where no more is known than the contract counts; in a fifth of the time."""
+        rates = self._rates
+        read, wrote = max(usage.input_tokens, 0), max(usage.output_tokens, 0)
+        cached = min(max(usage.cached_input_tokens, 0), read)
+        written = min(max(usage.cache_write_input_tokens, 0), read - cached)
+        reasoned = min(max(usage.reasoning_output_tokens, 0), wrote)
+        return (
+            rates[0] * (read - cached - written),
+            rates[_CACHED] * cached,
+            rates[_WRITTEN] * written,
+            rates[_OUTPUT] * (wrote - reasoned),
+            rates[_REASONING] * reasoned,
+            self.request * _MILLION,
+        )
 
     def _rate(self, name: str) -> int:
         own: int | None = getattr(self, name)

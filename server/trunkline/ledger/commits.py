@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from queue import SimpleQueue
 from typing import Final, TypeVar
@@ -17,8 +17,8 @@ from trunkline.ledger.disk import Disk
 from trunkline.ledger.frame import OVERHEAD, Kind, frame
 from trunkline.ledger.segment import Segment, Spares
 
-_MOST_AT_ONCE: Final = 512
-"""Records that are written at once."""
+_MOST_AT_ONCE: Final = 64
+"""Groups of records that are written, or synced, at once."""
 
 _MOST_UNSYNCED: Final = 1 << 20
 """Bytes that nobody waits for and that are synced all the same: they are kept until then, should the disk fail."""
@@ -55,7 +55,7 @@ class _Batch:
 
 
 class Commits:
-    """Writes items in the order in which they are put.
+    """Writes items in the order in which they are put, each group at once where it fits.
 
     `told` is called from the threads, with items that are waited for and with why they could not be recorded; empty
     where they stand. A sync that failed is never tried again on the same segment, as the kernel may have forgotten
@@ -70,7 +70,7 @@ class Commits:
         self._spares = spares
         self._told = told
         self._current: Segment | None = None
-        self._items: SimpleQueue[Item | None] = SimpleQueue()
+        self._groups: SimpleQueue[Sequence[Item] | None] = SimpleQueue()
         self._batches: SimpleQueue[_Batch | None] = SimpleQueue()
         # Held while something is written: what a sync lost is written anew by the thread that syncs.
         self._writing = threading.Lock()
@@ -87,20 +87,21 @@ class Commits:
         segment = self._current
         return 0 if segment is None or segment.failed else segment.size - segment.written - OVERHEAD
 
-    def put(self, item: Item) -> None:
-        """Write an item; returns at once."""
-        self._items.put(item)
+    def put(self, items: Sequence[Item]) -> None:
+        """Write items; returns at once."""
+        self._groups.put(items)
 
     def close(self) -> None:
         """Return when all that was put is on the disk, or was given up."""
-        self._items.put(None)
+        self._groups.put(None)
         for thread in self._threads:
             thread.join()
 
     def _write_all(self) -> None:
         ended = False
         while not ended:
-            items, ended = _drained(self._items)
+            groups, ended = _drained(self._groups)
+            items = groups[0] if len(groups) == 1 else list(chain.from_iterable(groups))
             try:
                 batches = self._write(items)
             except Exception as error:  # noqa: BLE001 - callers would wait for ever for a thread that is gone

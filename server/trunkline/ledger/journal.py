@@ -57,6 +57,7 @@ class Journal:
         self._loop = asyncio.get_running_loop()
         self._most = min(MOST, segment_bytes // 4)
         self._open: dict[str, Item] = {}
+        self._gathered: list[Item] = []
         self._reserved = 0
         self._entries = 0
         self._shipped = 0
@@ -118,7 +119,7 @@ class Journal:
         waiter = self._loop.create_future()
         item = Item(Kind.CLOSED, self._payload(entry), waiter, durable=True)
         opened = self._open.pop(entry.id, None)
-        self._commits.put(item)
+        self._put(item)
         try:
             await waiter
         except GatewayError:
@@ -182,6 +183,7 @@ class Journal:
 
     async def close(self) -> None:
         """Return when all that was recorded is on the disk. Nothing may be recorded any more."""
+        self._hand_over()
         await asyncio.to_thread(self._commits.close)
         await asyncio.to_thread(self._spares.close)
         self.synced.set()
@@ -199,7 +201,7 @@ class Journal:
         waiters = [self._loop.create_future() for _ in carried]
         again = [Item(Kind.OPENED, item.payload, waiter, True) for item, waiter in zip(carried, waiters, strict=True)]
         for item in again:
-            self._commits.put(item)
+            self._put(item)
         await asyncio.gather(*waiters)
         for before, after in zip(carried, again, strict=True):
             before.segment = after.segment
@@ -215,9 +217,21 @@ class Journal:
         item = Item(Kind.OPENED, self._payload(entry), waiter)
         before = self._open.get(entry.id)
         self._open[entry.id] = item
-        self._commits.put(item)
+        self._put(item)
         self._reserve(_reservation(item) - (0 if before is None else _reservation(before)))
         return item
+
+    def _put(self, item: Item) -> None:
+        """Hand an item over with all that comes in the same turn of the loop: to wake a thread for each would cost more
+        than all else that is done for it."""
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(item)
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._commits.put(self._gathered)
+            self._gathered = []
 
     def _payload(self, entry: LedgerEntry) -> bytes:
         if not 0 < len(entry.id) <= _LONGEST_ID:
@@ -240,7 +254,7 @@ class Journal:
             now = time.monotonic()
             if now - self._probed > _PROBE:
                 self._probed = now
-                self._commits.put(Item(Kind.PROBE, b"", durable=True))
+                self._put(Item(Kind.PROBE, b"", durable=True))
             return self._commits.failing
         if self._room < self._reserved + self._most:
             return self._spares.problem or "its disk does not keep up"

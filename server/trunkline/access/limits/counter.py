@@ -11,10 +11,11 @@ from trunkline.access.limits.model import MOST, SECOND, Limit, Standing, Window
 class Sum:
     """What was let in, by bucket. A clock that is set back stands still here."""
 
-    __slots__ = ("_amounts", "_current", "_end", "_newest", "_turn", "_window", "used")
+    __slots__ = ("_amounts", "_current", "_end", "_lasts", "_newest", "_turn", "_window", "used")
 
     def __init__(self, window: Window) -> None:
         self._window = window
+        self._lasts = window.lasts
         self._amounts: dict[int, int] = {}
         self._current = -1
         self._turn: int | None = 0
@@ -29,30 +30,42 @@ class Sum:
         window = self._window
         self._current = window.bucket(now)
         self._turn = window.start(self._current + 1)
-        first = self._current - window.lasts
+        first = self._current - self._lasts
         for bucket in [bucket for bucket in self._amounts if bucket < first]:
             self.used -= self._amounts.pop(bucket)
         return self.used
 
     def take(self, id: str, amount: int, until: int) -> int:  # noqa: A002
         """Book an amount now; the bucket it is in."""
-        self.add(self._current, amount)
-        return self._current
+        current = self._current
+        if current == self._newest and amount <= MOST - self.used:
+            self.used += amount
+            self._amounts[current] += amount
+        else:
+            self.add(current, amount)
+        return current
 
     def settle(self, id: str, bucket: int, reserved: int, actual: int) -> None:  # noqa: A002
         """Put what was used in place of what was reserved: what is more counts from now on in a rolling window."""
         more = actual - reserved
-        self.add(self._current if more > 0 and self._window.lasts else bucket, more)
+        if more:
+            self.add(self._current if more > 0 and self._lasts else bucket, more)
 
     def add(self, bucket: int, amount: int) -> None:
         """Add to a bucket, which does not fall below zero, nor the sum rise above `MOST`; nothing to one that does not
         count any more.
         """
-        bucket = min(bucket, self._current)
-        if amount == 0 or bucket < self._current - self._window.lasts:
+        # Written out, as each call does this for each of its limits, twice: `min` and `max` would cost as much again.
+        current = self._current
+        if bucket > current:
+            bucket = current
+        elif bucket < current - self._lasts:
             return
         before = self._amounts.get(bucket, 0)
-        amount = min(max(amount, -before), MOST - self.used)
+        if amount < -before:
+            amount = -before
+        if amount > MOST - self.used:
+            amount = MOST - self.used
         if amount == 0:
             return
         self.used += amount

@@ -93,11 +93,13 @@ class MemoryLimiter:
         now = self._clock()
         if self._new:
             self._sweep(now)
+        known = self._counters
         counters = []
         fits = True
         for claim in claims:
-            counter = self._counter(claim.limit)
-            if counter.advance(now) + claim.amount > claim.limit.most:
+            limit = claim.limit
+            counter = known.get(limit.counter) or self._counter(limit)
+            if counter.advance(now) + claim.amount > limit.most:
                 fits = False
             counters.append(counter)
         if id not in self._open:
@@ -117,10 +119,12 @@ class MemoryLimiter:
         if reservation is None:
             return False
         now = self._clock()
+        known = self._counters
         for claim, bucket in zip(reservation.claims, reservation.buckets, strict=True):
-            counter = self._counter(claim.limit)
+            limit, reserved = claim.limit, claim.amount
+            counter = known.get(limit.counter) or self._counter(limit)
             counter.advance(now)
-            counter.settle(id, bucket, claim.amount, actual.get(claim.limit.unit, claim.amount))
+            counter.settle(id, bucket, reserved, actual.get(limit.unit, reserved))
         return True
 
     def renew_now(self, ids: Iterable[str], lease: float) -> list[str]:
