@@ -129,10 +129,11 @@ class Bill:
     def _find(self, attempt: Attempt) -> Candidate[Any] | None:
         model, key, provider = attempt.model, attempt.key, attempt.provider
         for leg in reversed(self._legs):
-            for one in reversed(leg.candidates):
-                target = one.target
+            candidate: Candidate[Any]
+            for candidate in reversed(leg.candidates):
+                target = candidate.target
                 if target.model == model and target.key == key and target.provider.name == provider:
-                    return one
+                    return candidate
         return None
 
 
