@@ -6,23 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from e2e.conftest import Start
 
 ADMIN = {"authorization": "Bearer an-admin-key-of-at-least-32-characters"}
 CALL = {"model": "fake/echo", "messages": [{"role": "user", "content": "Hello"}]}
-
-
-@pytest.fixture(params=["file", "postgres"])
-def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database that two processes can use."""
-    if request.param == "file":
-        return f"sqlite:///{tmp_path}/shared.db"
-    return str(request.getfixturevalue("postgres_url"))
 
 
 @asynccontextmanager

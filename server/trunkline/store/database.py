@@ -30,13 +30,15 @@ _log = logging.getLogger("trunkline")
 class Database:
     """One database. `open` is called once, before anything else, and `close` at the end.
 
-    `postgres` tells whether it is PostgreSQL rather than SQLite, and `failures` what its driver raises.
+    `postgres` tells whether it is PostgreSQL rather than SQLite, `shared` whether other processes may use it, too, and
+    `failures` what its driver raises.
     """
 
     def __init__(self, url: str) -> None:
         self._engine: AsyncEngine = make_engine(url)
         self._url = url
         self.postgres = self._engine.dialect.name == "postgresql"
+        self.shared = url != MEMORY
         self.failures: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, *driver_errors(self._engine))
         # SQLite has one writer at a time: who waits here waits in order, and without asking again and again.
         self._writer: AbstractAsyncContextManager[Any] = nullcontext() if self.postgres else asyncio.Lock()

@@ -14,11 +14,16 @@ from trunkline.dialects.wire import Json, dumps, loads
 from trunkline.errors import GatewayError, invalid_request
 from trunkline.store.database import Database, unbroken
 from trunkline.store.seal import Seal
-from trunkline.store.tables import RESPONSE_ITEMS, RESPONSES
+from trunkline.store.tables import RESPONSE_EVENTS, RESPONSE_ITEMS, RESPONSES
 from trunkline.v1 import errors_pb2
 
 RUNNING: Final = ("queued", "in_progress")
 """The states of a response that is not finished."""
+
+_CALLED_OFF: Final = "called_off"
+"""The state of a response that was cancelled, which its process has yet to hear; callers see the one before."""
+
+UNFINISHED: Final = (*RUNNING, _CALLED_OFF)
 
 LEASE: Final = 30.0
 """Seconds after which a response that nobody vouches for is taken to have failed: its gateway is gone."""
@@ -97,7 +102,8 @@ class ResponseStore:
         )
 
     async def replace(self, connection: AsyncConnection, stored: Stored) -> bool:
-        """Replace a response that still runs; tells whether it did: it may have been cancelled, or deleted.
+        """Replace a response that still runs; tells whether it did: it may have been cancelled, or deleted. What was
+        called off can only be ended.
 
         Raises `GatewayError` (REQUEST_TOO_LARGE).
         """
@@ -105,7 +111,10 @@ class ResponseStore:
         size = self._size({**sealed, "input": dumps(stored.input)})
         done = await connection.execute(
             update(RESPONSES)
-            .where(RESPONSES.c.id == stored.id, RESPONSES.c.status.in_(RUNNING))
+            .where(
+                RESPONSES.c.id == stored.id,
+                RESPONSES.c.status.in_(RUNNING if stored.status in RUNNING else UNFINISHED),
+            )
             .values(size=size, **sealed)
         )
         if done.rowcount:
@@ -116,7 +125,7 @@ class ResponseStore:
         """What may change of a response, as it is stored."""
         return {
             "status": stored.status,
-            "lease_until": int(time.time() + LEASE) if stored.status in RUNNING else 0,
+            "lease_until": int(time.time() + LEASE) if stored.status in RUNNING else int(time.time()),
             "body": self._seal.close(dumps(stored.body), stored.id),
             "report": self._seal.close(dumps(stored.report), stored.id),
         }
@@ -169,10 +178,29 @@ class ResponseStore:
                 .where(RESPONSES.c.id.in_(ids), RESPONSES.c.status.in_(RUNNING))
                 .values(lease_until=until)
             )
-            left = await connection.execute(
-                select(RESPONSES.c.id).where(RESPONSES.c.id.in_(ids), RESPONSES.c.status.in_(RUNNING))
+            return await self._unwanted(connection, ids)
+
+    @unbroken
+    async def unwanted(self, ids: Sequence[str]) -> set[str]:
+        """Which of `ids` need no longer be written: they were called off, or deleted."""
+        async with self._database.reading() as connection:
+            return await self._unwanted(connection, ids)
+
+    async def _unwanted(self, connection: AsyncConnection, ids: Sequence[str]) -> set[str]:
+        left = await connection.execute(
+            select(RESPONSES.c.id).where(RESPONSES.c.id.in_(ids), RESPONSES.c.status.in_(RUNNING))
+        )
+        return set(ids) - {row.id for row in left}
+
+    @unbroken
+    async def call_off(self, response_id: str) -> None:
+        """Mark a response that is still written as no longer wanted: its process hears of it by `unwanted`."""
+        async with self._database.writing() as connection:
+            await connection.execute(
+                update(RESPONSES)
+                .where(RESPONSES.c.id == response_id, RESPONSES.c.status.in_(RUNNING))
+                .values(status=_CALLED_OFF)
             )
-            return set(ids) - {row.id for row in left}
 
     @unbroken
     async def get(self, response_id: str, owner: str) -> Stored:
@@ -186,7 +214,7 @@ class ResponseStore:
             )
             row = found.first()
         if row is None:
-            raise _missing(response_id)
+            raise missing(response_id)
         return Stored(
             row.id,
             row.owner,
@@ -194,7 +222,7 @@ class ResponseStore:
             self._open(row.body, row.id),
             self._open(row.input, row.id),
             self._open(row.report, row.id),
-            lost=row.status in RUNNING and row.lease_until <= now,
+            lost=row.status in UNFINISHED and row.lease_until <= now,
         )
 
     @unbroken
@@ -231,10 +259,10 @@ class ResponseStore:
                 )
             ).all()
         if not rows:
-            raise _missing(response_id)
+            raise missing(response_id)
         if rows[0].previous_id is not None:
-            raise _missing(rows[0].previous_id)
-        if rows[-1].status in RUNNING and rows[-1].lease_until > now:
+            raise missing(rows[0].previous_id)
+        if rows[-1].status in UNFINISHED and rows[-1].lease_until > now:
             raise invalid_request("The previous response is not finished; wait for its end.", "previous_response_id")
         async with self._database.writing() as connection:
             await connection.execute(
@@ -257,9 +285,10 @@ class ResponseStore:
                 delete(RESPONSES).where(RESPONSES.c.id == response_id, RESPONSES.c.owner == owner)
             )
             if done.rowcount:
-                await connection.execute(delete(RESPONSE_ITEMS).where(RESPONSE_ITEMS.c.response_id == response_id))
+                for table in (RESPONSE_ITEMS, RESPONSE_EVENTS):
+                    await connection.execute(delete(table).where(table.c.response_id == response_id))
         if not done.rowcount:
-            raise _missing(response_id)
+            raise missing(response_id)
 
     def _open(self, sealed: bytes, place: str) -> Any:
         return loads(self._seal.open(sealed, place))
@@ -275,7 +304,8 @@ def too_large(size: int, most: int) -> GatewayError:
     )
 
 
-def _missing(response_id: str) -> GatewayError:
+def missing(response_id: str) -> GatewayError:
+    """There is no such response, or it is another caller's."""
     return GatewayError(
         errors_pb2.ERROR_REASON_NOT_FOUND, f"Response with id '{response_id[:64]}' not found.", param="response_id"
     )

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from trunkline.dialects.wire import Json
 from trunkline.store.conversations import ConversationStore
 from trunkline.store.database import Database, unbroken
+from trunkline.store.events import EventStore, News
 from trunkline.store.responses import ResponseStore, Stored
 from trunkline.store.seal import Seal
 from trunkline.store.tables import CONVERSATION_ITEMS, CONVERSATIONS, RESPONSE_ITEMS, RESPONSES
@@ -39,13 +40,17 @@ class Stores:
         self._database = database
         self._most = most
         self.responses = ResponseStore(database, seal, lifetime, most)
+        self.events = EventStore(database, seal)
         self.conversations = ConversationStore(database, seal, lifetime, most)
 
     @unbroken
-    async def end(self, owner: str, stored: Stored | None, said: Said | None, *, running: bool) -> bool:
+    async def end(
+        self, owner: str, stored: Stored | None, said: Said | None, *, running: bool, news: News | None = None
+    ) -> bool:
         """Store the end of a turn, all of it or nothing; tells whether it did.
 
         `running` tells that the response is stored already: it may then have been cancelled meanwhile, or deleted.
+        `news` are its last events.
         Raises `GatewayError`: NOT_FOUND where the conversation is gone, REQUEST_TOO_LARGE.
         """
         async with self._database.writing() as connection:
@@ -54,6 +59,8 @@ class Stores:
                     await self.responses.add(connection, stored)
                 elif not await self.responses.replace(connection, stored):
                     return False
+            if news is not None:
+                await self.events.add(connection, news)
             if said is not None:
                 await self.conversations.add(connection, said.conversation_id, owner, said.items)
         return True
@@ -63,6 +70,8 @@ class Stores:
         while await self._sweep_expired():
             pass
         while await self._sweep_largest():
+            pass
+        while await self.events.sweep():
             pass
 
     @unbroken

@@ -38,7 +38,7 @@ RESPONSES: Final = Table(
     Column("status", String(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
-    # Until when whoever writes a response vouches for it; 0 where it is written.
+    # Until when whoever writes a response vouches for it; when it ended, where it is written.
     Column("lease_until", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
@@ -57,6 +57,17 @@ RESPONSE_ITEMS: Final = Table(
     Column("response_id", String(64), primary_key=True, index=True),
 )
 """Which responses an item of an answer stands in: callers may name items instead of sending them."""
+
+RESPONSE_EVENTS: Final = Table(
+    "response_events",
+    METADATA,
+    Column("response_id", String(64), primary_key=True),
+    # The number of the first event in `body`, and how many there are.
+    Column("first", Integer, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""The events of responses in the background, while they run and shortly after."""
 
 CONVERSATIONS: Final = Table(
     "conversations",

@@ -4,7 +4,7 @@ from trunkline.dialects.responses.adopt import adopt
 from trunkline.dialects.responses.compaction import decode_compaction, encode_compaction
 from trunkline.dialects.responses.custom import CustomReader, Plain, plain_of
 from trunkline.dialects.responses.decoder import StreamDecoder
-from trunkline.dialects.responses.encoder import StreamEncoder
+from trunkline.dialects.responses.encoder import StreamEncoder, encode_failure
 from trunkline.dialects.responses.errors import decode_error, encode_error
 from trunkline.dialects.responses.extras import DIALECT
 from trunkline.dialects.responses.request import (
@@ -32,6 +32,7 @@ __all__ = [
     "decode_response",
     "encode_compaction",
     "encode_error",
+    "encode_failure",
     "encode_request",
     "encode_response",
     "flattened",

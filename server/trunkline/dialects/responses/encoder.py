@@ -65,6 +65,21 @@ class _Written:
         self.prefix = b""
 
 
+def encode_failure(error: GatewayError, response: dict[str, Json], number: int) -> list[Event]:
+    """The events that end an answer that failed, the first of them `number`: the error, and the whole `response`."""
+    row = error.row
+    told = {"type": row.openai_type, "code": row.openai_code, "message": error.message, "param": error.param}
+    flat = {"code": row.openai_code, "message": error.message, "param": error.param}
+    return [
+        _event("error", number, {**flat, "error": told}),
+        _event("response.failed", number + 1, {"response": response}),
+    ]
+
+
+def _event(kind: str, number: int, fields: dict[str, Json]) -> Event:
+    return kind, dumps({"type": kind, "sequence_number": number, **fields})
+
+
 class StreamEncoder:
     """Writes events, each as its type and its JSON text.
 
@@ -140,14 +155,9 @@ class StreamEncoder:
 
     def error(self, error: GatewayError, response: dict[str, Json] | None = None) -> list[Event]:
         """The events that tell of an error after the first event, the last of which holds the whole `response`."""
-        row = error.row
-        told = {"type": row.openai_type, "code": row.openai_code, "message": error.message, "param": error.param}
-        response = self.failed(error) if response is None else response
-        flat = {"code": row.openai_code, "message": error.message, "param": error.param}
-        return [
-            self._event("error", {**flat, "error": told}),
-            self._event("response.failed", {"response": response}),
-        ]
+        events = encode_failure(error, self.failed(error) if response is None else response, self._number)
+        self._number += len(events)
+        return events
 
     def _begin(self, status: str) -> list[Event]:
         response = {"response": head(self._response, self._echo, status)}
@@ -157,7 +167,7 @@ class StreamEncoder:
     def _event(self, kind: str, fields: dict[str, Json]) -> Event:
         number = self._number
         self._number += 1
-        return kind, dumps({"type": kind, "sequence_number": number, **fields})
+        return _event(kind, number, fields)
 
     def _start_part(self, start: PartStart) -> list[Event]:
         part = start.part

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Final
 
 from trunkline.call import Call
 from trunkline.core.entry import Entry
 from trunkline.dialects.wire import Json
 from trunkline.errors import GatewayError, internal
-from trunkline.store.responses import LEASE
+from trunkline.store.events import HELD_FOR, News
+from trunkline.store.responses import LEASE, RUNNING, Stored
 from trunkline.store.stores import Stores
 from trunkline.v1 import errors_pb2
 from trunkline.web.exchange import call_headers
@@ -23,10 +26,16 @@ from trunkline.web.responses.turn import Turn
 _MOST_HELD: Final = 256 * 1024 * 1024
 """The most bytes of events that are held of all responses together; those of the oldest go first."""
 
-_HELD_FOR: Final = 300.0
-"""Seconds for which the events of a response are held after its end."""
-
 _MOST_RUNNING: Final = 1_000
+
+_LOOK: Final = 0.5
+"""Seconds after which other processes can read what came, and a cancellation that one of them took is seen."""
+
+_PATIENCE: Final = 5.0
+"""Seconds for which a process that is to cancel a response is waited for."""
+
+_ASK: Final = 0.25
+"""Seconds after which it is seen that it has."""
 
 _log = logging.getLogger("trunkline")
 
@@ -61,7 +70,7 @@ class Background:
             self._write(run, frames, {name.lower(): value for name, value in headers.items()})
         )
         if self._watch is None:
-            self._watch = asyncio.create_task(self._vouch())
+            self._watch = asyncio.create_task(self._look())
         return run, queued
 
     def running(self, response_id: str, owner: str) -> Run | None:
@@ -74,6 +83,18 @@ class Background:
         if run.task is not None and run.alive:
             run.task.cancel()
             await asyncio.wait([run.task])
+
+    async def call_off(self, stored: Stored) -> None:
+        """Cancel a response that another process writes. It has the last word, unless it cannot be heard in time."""
+        responses = self._stores.responses
+        await responses.call_off(stored.id)
+        given_up = time.monotonic() + _PATIENCE
+        while stored.status in RUNNING and not stored.lost:
+            if time.monotonic() > given_up:
+                await responses.change(replace(stored, body={**stored.body, "status": "cancelled"}))
+                return
+            await asyncio.sleep(_ASK)
+            stored = await responses.get(stored.id, stored.owner)
 
     def forget(self, run: Run) -> None:
         """Hold nothing of it any more."""
@@ -119,7 +140,7 @@ class Background:
                         begun = True
                         await self._stores.responses.change(run.turn.stored(frames.so_far("in_progress"), report(call)))
             last = frames.each_of_end()
-            await run.turn.keep(frames.body, report(call), self._stores)
+            await self._keep(run, frames.body, call, last)
             self._tell(run, last)
         except GatewayError as error:
             call.fail(error)
@@ -132,7 +153,13 @@ class Background:
             else:
                 call.cancel()
                 with suppress(GatewayError):
-                    await self._stores.responses.change(run.turn.stored(frames.so_far("cancelled"), report(call)))
+                    await self._stores.end(
+                        run.turn.owner,
+                        run.turn.stored(frames.so_far("cancelled"), report(call)),
+                        None,
+                        running=True,
+                        news=self._news(run, []),
+                    )
         except Exception as error:  # noqa: BLE001 - nobody else would be told of it
             _log.exception("call %s failed in the gateway", call.id, exc_info=error)
             failed = internal("The gateway failed; its log tells why.")
@@ -141,29 +168,58 @@ class Background:
         finally:
             self._entry.close(call)
             run.end()
-            asyncio.get_running_loop().call_later(_HELD_FOR, self.forget, run)
+            asyncio.get_running_loop().call_later(HELD_FOR, self.forget, run)
 
     async def _fail(self, run: Run, frames: Frames, call: Call, error: GatewayError) -> None:
         told = frames.each_of_error(error)
         with suppress(GatewayError):  # the response stays as it is, and counts as failed once nobody vouches for it
-            await run.turn.keep(frames.body, report(call), self._stores)
+            await self._keep(run, frames.body, call, told)
         self._tell(run, told)
 
-    async def _vouch(self) -> None:
-        """Say again and again what this process writes, and stop what is no longer wanted."""
+    async def _keep(self, run: Run, body: dict[str, Json], call: Call, last: list[bytes]) -> None:
+        """Store the end of a response together with its last events: who reads that it is over can read them."""
+        news = self._news(run, last)
+        await run.turn.keep(body, report(call), self._stores, news)
+        if news is not None:
+            run.stored += len(news.events)
+
+    def _news(self, run: Run, last: list[bytes]) -> News | None:
+        return run.news(last) if self._stores.events.shared else None
+
+    async def _look(self) -> None:
+        """Tell the store again and again what is written here and how far it is; stop what is no longer wanted."""
+        vouched = time.monotonic()
         while True:
-            await asyncio.sleep(LEASE / 3)
+            await asyncio.sleep(_LOOK if self._stores.events.shared else LEASE / 3)
             live = list(self._alive())
-            if not live:
-                continue
-            try:
-                unwanted = await self._stores.responses.vouch(live)
-            except GatewayError:
-                continue  # the store told why in the log; it is tried again
-            for name in unwanted:
-                run = self._runs.get(name)
-                if run is not None:
-                    await self.cancel(run)
+            due = time.monotonic() - vouched >= LEASE / 3
+            responses = self._stores.responses
+            # What fails is tried again; the store told why in the log.
+            with suppress(GatewayError):
+                unwanted = set[str]()
+                if live:
+                    unwanted = await (responses.vouch(live) if due else responses.unwanted(live))
+                if due:
+                    vouched = time.monotonic()
+                for name in unwanted:
+                    run = self._runs.get(name)
+                    if run is not None:
+                        await self.cancel(run)
+                if self._stores.events.shared:
+                    await self._share()
+
+    async def _share(self) -> None:
+        """Let other processes read what came."""
+        forgotten = [run for run in self._runs.values() if run.forgotten and run.stored]
+        if forgotten:
+            await self._stores.events.drop([run.turn.id for run in forgotten])
+            for run in forgotten:
+                run.stored = 0
+        fresh = [(run, news) for run in self._alive().values() if (news := run.news()).events]
+        if fresh:
+            await self._stores.events.put([news for _, news in fresh])
+            for run, news in fresh:
+                run.stored += len(news.events)
 
 
 def report(call: Call) -> dict[str, str]:

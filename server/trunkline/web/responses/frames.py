@@ -62,6 +62,11 @@ class Frames:
         return self._encoder.so_far(status)
 
 
+def framed_failure(error: GatewayError, body: dict[str, Json], number: int) -> bytes:
+    """The end of a response that failed and that nobody writes any more; `number` is that of its first event."""
+    return b"".join(_framed(responses.encode_failure(error, body, number)))
+
+
 def adopt(response: ChatResponse, turn: Turn) -> ChatResponse:
     """Make a provider's answer the gateway's own response: its caller asks for it by that id."""
     response.id = turn.id

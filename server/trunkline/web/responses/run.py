@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from trunkline.errors import internal
+from trunkline.store.events import News
 from trunkline.web.responses.turn import Turn
 
 _MOST_HELD: Final = 16 * 1024 * 1024
@@ -16,14 +17,15 @@ _MOST_HELD: Final = 16 * 1024 * 1024
 class Run:
     """One response. Its events are numbered as their clients see them, from zero.
 
-    `held` is how many bytes of them are held. `stopped` tells that the gateway itself ended it, `over` that no more
-    comes.
+    `held` is how many bytes of them are held, `stored` how many of them other processes can read in the store.
+    `stopped` tells that the gateway itself ended it, `over` that no more comes.
     """
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self.task: asyncio.Task[None] | None = None
         self.held = 0
+        self.stored = 0
         self.stopped = False
         self.over = False
         self._events: list[bytes] | None = []
@@ -33,6 +35,16 @@ class Run:
     def alive(self) -> bool:
         """Whether it is still written."""
         return self.task is not None and not self.task.done()
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether its events are held no more."""
+        return self._events is None
+
+    def news(self, last: list[bytes] | None = None) -> News:
+        """The events that are not in the store yet, and the `last`, not told yet; none where none are held."""
+        events = [] if self._events is None else [*self._events[self.stored :], *(last or ())]
+        return News(self.turn.id, self.stored, events)
 
     def tell(self, events: list[bytes]) -> int:
         """More events; how many bytes more are held of them."""

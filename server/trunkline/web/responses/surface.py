@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -23,9 +22,10 @@ from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, json_response
 from trunkline.web.mounts import Mounts
 from trunkline.web.responses.background import Background, report
+from trunkline.web.responses.follow import failed, follow
 from trunkline.web.responses.frames import Frames, adopt, completed
 from trunkline.web.responses.pages import page
-from trunkline.web.responses.run import Run
+from trunkline.web.responses.tokenrouter import RouterFrames, has_own_events
 from trunkline.web.responses.turn import Turn, begin
 from trunkline.web.skins.table import skin_of
 from trunkline.web.stream import send_stream
@@ -87,7 +87,7 @@ class ResponsesSurface:
         if turn.background:
             return await self._begin(http, call, turn)
         if turn.streamed:
-            frames = Frames(turn, call)
+            frames = RouterFrames(turn, call) if has_own_events(call) else Frames(turn, call)
             out = EventStream(http, self._headers(call), self._keep_alive)
             return await send_stream(
                 gateway, turn.request, call, frames, out, lambda: turn.keep(frames.body, report(call), self._stores)
@@ -101,13 +101,13 @@ class ResponsesSurface:
     async def _begin(self, http: web.Request, call: Call, turn: Turn) -> web.StreamResponse:
         run, queued = await self._background.start(turn, http.headers, call)
         if turn.streamed:
-            return await self._listen(http, call, run, -1)
+            return await self._listen(http, call, run.listen(-1))
         return self._json(queued, call)
 
-    async def _listen(self, http: web.Request, call: Call, run: Run, after: int) -> web.StreamResponse:
+    async def _listen(self, http: web.Request, call: Call, told: AsyncGenerator[bytes, None]) -> web.StreamResponse:
         out = EventStream(http, self._headers(call), self._keep_alive)
         try:
-            async with aclosing(run.listen(after)) as events:
+            async with aclosing(told) as events:
                 async for data in events:
                     await out.write(data)
             if not out.begun:
@@ -125,18 +125,14 @@ class ResponsesSurface:
         name = http.match_info["id"]
         if http.query.get("stream", "").lower() == "true":
             run = self._background.running(name, call.owner.account)
-            if run is None:
-                await self._stores.responses.get(name, call.owner.account)
-                raise invalid_request("The response cannot be streamed any more; get it without `stream`.", "stream")
-            return await self._listen(http, call, run, _number(http.query.get("starting_after", "-1")))
+            after = _number(http.query.get("starting_after", "-1"))
+            if run is not None:
+                return await self._listen(http, call, run.listen(after))
+            return await self._listen(http, call, follow(self._stores, name, call.owner.account, after))
         return self._told(await self._stores.responses.get(name, call.owner.account), call)
 
     def _told(self, stored: Stored, call: Call) -> web.Response:
-        body = stored.body
-        if stored.lost:
-            message = "The gateway that wrote the response is gone."
-            body = {**body, "status": "failed", "error": {"code": "server_error", "message": message}}
-        return self._json(body, call, stored.report)
+        return self._json(failed(stored) if stored.lost else stored.body, call, stored.report)
 
     async def _delete(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:
         name = http.match_info["id"]
@@ -155,9 +151,8 @@ class ResponsesSurface:
         run = self._background.running(name, call.owner.account)
         if run is not None:
             await self._background.cancel(run)
-        elif stored.status in RUNNING:
-            # Another process writes it, which looks again and again whether it still should.
-            await self._stores.responses.change(replace(stored, body={**stored.body, "status": "cancelled"}))
+        elif stored.status in RUNNING and not stored.lost:
+            await self._background.call_off(stored)
         return self._told(await self._stores.responses.get(name, call.owner.account), call)
 
     async def _items(self, http: web.Request, call: Call, gateway: Gateway) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from trunkline.call import Call
 from trunkline.dialects import responses
 from trunkline.dialects.wire import Json, Object
 from trunkline.errors import GatewayError, invalid_request
+from trunkline.store.events import News
 from trunkline.store.responses import ResponseStore, Stored
 from trunkline.store.stores import Said, Stores
 from trunkline.v1 import errors_pb2
@@ -50,8 +51,11 @@ class Turn:
     conversation_id: str | None
     created_at: int = field(default_factory=lambda: int(time.time()))
 
-    async def keep(self, body: dict[str, Json], report: dict[str, str], stores: Stores) -> None:
-        """Store the end of the turn, before anyone is told of it. `body` is the response as its caller sees it."""
+    async def keep(
+        self, body: dict[str, Json], report: dict[str, str], stores: Stores, news: News | None = None
+    ) -> None:
+        """Store the end of the turn, before anyone is told of it. `body` is the response as its caller sees it, `news`
+        are its last events where it is written in the background."""
         said: Said | None = None
         if self.conversation_id is not None and body.get("status") != "failed":
             output = body.get("output")
@@ -59,7 +63,7 @@ class Turn:
             said = Said(self.conversation_id, [*self.items, *items])
         stored = self.stored(body, report) if self.store else None
         if stored is not None or said is not None:
-            await stores.end(self.owner, stored, said, running=self.background)
+            await stores.end(self.owner, stored, said, running=self.background, news=news)
 
     def stored(self, body: dict[str, Json], report: dict[str, str]) -> Stored:
         """The turn as it is stored."""
