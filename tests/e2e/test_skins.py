@@ -367,3 +367,75 @@ async def test_a_silent_stream_is_kept_alive_in_openrouters_words(start: Start) 
 
     assert ": OPENROUTER PROCESSING\n\n" in reply.text
     assert json.loads(reply.text.rstrip().rpartition("data: ")[2])["error"]["code"] == 504
+
+
+def events_of(text: str) -> list[tuple[str, Any]]:
+    """The events of a stream: name and data."""
+    return [
+        (lines[0].removeprefix("event: "), json.loads(lines[1].removeprefix("data: ")))
+        for lines in (block.split("\n") for block in text.strip().split("\n\n") if not block.startswith(":"))
+    ]
+
+
+async def test_tokenrouters_events(house: Running) -> None:
+    """A response is streamed in six events of its own, and stored as any other; OpenAI's clients, who ask for theirs,
+    get those."""
+    headers = {"authorization": f"Bearer {KEY}"}
+    asked = {"model": "house-model", "input": "Hello there", "stream": True}
+    async with httpx.AsyncClient(base_url=house.url + MOUNTS["tokenrouter"], headers=headers, timeout=30) as http:
+        events = events_of((await http.post("/responses", json=asked)).text)
+        stored = (await http.get(f"/responses/{events[0][1]['id']}")).json()
+        beta = {"openai-beta": "responses=v1"}
+        usual = events_of((await http.post("/responses", json=asked, headers=beta)).text)
+
+    names = [name for name, _ in events]
+    assert list(dict.fromkeys(names)) == ["metadata", "message.start", "content.delta", "usage", "message.end", "done"]
+    assert names.count("content.delta") > 1
+    told = [data for _, data in events]
+    assert told[0].items() >= {"provider": "fake", "model": "echo", "routing_mode": "order"}.items()
+    assert told[0]["request_id"]
+    assert told[1] == {"type": "message", "role": "assistant"}
+    assert "".join(data["delta"]["text"] for name, data in events if name == "content.delta") == "Hello there"
+    assert told[-3] == {"input_tokens": 3, "output_tokens": 3, "total_tokens": 6}
+    assert told[-2:] == [{"type": "message_end"}, None]
+    assert stored["output"][0]["content"][0]["text"] == "Hello there"
+    assert (usual[0][0], usual[-1][0]) == ("response.created", "response.completed")
+
+
+async def test_tokenrouters_events_of_calls_and_of_ends(house: Running) -> None:
+    """A call of a tool is a part of the content, an answer that was cut says so, and one that breaks off has no end."""
+    headers = {"authorization": f"Bearer {KEY}"}
+    tool = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}
+    async with httpx.AsyncClient(base_url=house.url + MOUNTS["tokenrouter"], headers=headers, timeout=30) as http:
+
+        async def told(model: str, **more: Any) -> list[tuple[str, Any]]:
+            asked = {"model": f"fake/{model}", "input": "Hello there", "stream": True, **more}
+            return events_of((await http.post("/responses", json=asked)).text)
+
+        called = await told("tool", tools=[tool])
+        cut = await told("echo", max_output_tokens=1)
+        broken = await told("fault/error-in-stream:delay=0.01")
+
+    (call,) = [data["delta"] for name, data in called if name == "content.delta" and "function" in data["delta"]]
+    assert (call["type"], call["function"]["name"]) == ("tool_call", "weather")
+    assert call["id"]
+    assert json.loads(call["function"]["arguments"]) == {}
+    assert dict(cut)["message.end"]["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert broken[-1][0] == "error"
+    assert broken[-1][1]["error"]["type"] == "provider_error"
+    assert {"message.end", "done"}.isdisjoint(name for name, _ in broken)
+
+
+async def test_messages_of_routing_run(house: Running) -> None:
+    """Their content is one text, but for Anthropic's clients, and for who calls a tool."""
+    headers = {"authorization": f"Bearer {KEY}"}
+    asked = {"model": "house-model", "messages": MESSAGES, "max_tokens": 50}
+    tool = {"name": "weather", "input_schema": {"type": "object", "properties": {}}}
+    async with httpx.AsyncClient(base_url=house.url + MOUNTS["routing_run"], headers=headers, timeout=30) as http:
+        plain = (await http.post("/messages", json=asked)).json()
+        own = (await http.post("/messages", json=asked, headers={"anthropic-version": "2023-06-01"})).json()
+        called = (await http.post("/messages", json={**asked, "model": "fake/tool", "tools": [tool]})).json()
+
+    assert plain["content"] == "Hello there"
+    assert own["content"] == [{"type": "text", "text": "Hello there"}]
+    assert called["content"][-1]["type"] == "tool_use"

@@ -73,7 +73,7 @@ class AnthropicSurface:
             return await send_stream(gateway, request, call, writer, out)
         response = await gateway.chat(request, call)
         body = anthropic.encode_response(response)
-        body.update(skin_of(call).message_fields(call))
+        skin_of(call).dress_message(body, call)
         tell_cost(body, call)
         return json_response(dumps(body), self._exchange.headers(call))
 

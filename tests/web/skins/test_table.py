@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 from web.skins.asked import call_of, failure
 
@@ -45,4 +45,7 @@ def test_the_default_says_what_the_language_says() -> None:
     assert DEFAULT.refusal(failure("INTERNAL"), call_of()) is None
     assert DEFAULT.broken(failure("INTERNAL"), call_of(), {}) is None
     assert not DEFAULT.dresses
-    assert DEFAULT.headers(call_of()) == DEFAULT.message_fields(call_of("anthropic")) == {}
+    assert DEFAULT.headers(call_of()) == {}
+    message: dict[str, Any] = {"content": []}
+    DEFAULT.dress_message(message, call_of("anthropic"))
+    assert message == {"content": []}

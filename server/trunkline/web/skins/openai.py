@@ -49,9 +49,8 @@ class OpenAISkin:
             "x_request_id": call.id,
         }
 
-    def message_fields(self, call: Call) -> Mapping[str, Json]:
-        """See `Skin.message_fields`."""
-        return _NOTHING
+    def dress_message(self, body: dict[str, Json], call: Call) -> None:
+        """See `Skin.dress_message`."""
 
     def last_message_fields(self, call: Call) -> Mapping[str, Json]:
         """See `Skin.last_message_fields`."""

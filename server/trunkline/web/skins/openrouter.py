@@ -79,9 +79,9 @@ class OpenRouterSkin(OpenAISkin):
         """See `Skin.fields`."""
         return {_ROUTE: encode_route(call)} if _wants_route(call) else {}
 
-    def message_fields(self, call: Call) -> Mapping[str, Json]:
-        """See `Skin.message_fields`."""
-        return {"provider": display_name(call.provider), **self.fields(call)}
+    def dress_message(self, body: dict[str, Json], call: Call) -> None:
+        """See `Skin.dress_message`."""
+        body.update({"provider": display_name(call.provider), **self.fields(call)})
 
     def last_message_fields(self, call: Call) -> Mapping[str, Json]:
         """See `Skin.last_message_fields`."""

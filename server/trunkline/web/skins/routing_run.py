@@ -47,6 +47,11 @@ TABLE: Final[dict[ErrorReason.ValueType, Told]] = {
     errors_pb2.ERROR_REASON_UNAVAILABLE: Told(503, "UNAVAILABLE"),
 }
 
+_ANTHROPIC: Final = "anthropic-version"
+"""What every client of Anthropic's sends."""
+_HIDDEN: Final = frozenset({"thinking", "redacted_thinking"})
+"""Blocks that its texts do not have."""
+
 _UNKNOWN_MODEL: Final = Told(400, "INVALID_MODEL")
 _DAILY: Final = Told(429, "DAILY_REQUEST_LIMIT_EXCEEDED")
 _HOUR: Final = timedelta(hours=1)
@@ -75,6 +80,15 @@ class RoutingRunSkin(OpenAISkin):
         """See `Skin.fields`."""
         last = call.last
         return {"latency_ms": latency_ms(call), "upstream_id": "" if last is None else last.upstream_id}
+
+    def dress_message(self, body: dict[str, Json], call: Call) -> None:
+        """Tell the content as one text, where there is nothing else in it, to who is no client of Anthropic's
+        (https://docs.routing.run/api-reference/anthropic)."""
+        if _ANTHROPIC in call.headers:
+            return
+        shown = [block for block in body["content"] if block["type"] not in _HIDDEN]
+        if all(block["type"] == "text" for block in shown):
+            body["content"] = "".join(block["text"] for block in shown)
 
     def dress(self, answer: ChatResponse | EmbedResponse, call: Call) -> None:
         """See `Skin.dress`."""

@@ -58,8 +58,8 @@ class Skin(Protocol):
         """What a whole answer of Chat Completions, Completions or Embeddings, or its last chunk, tells beside."""
         ...
 
-    def message_fields(self, call: Call) -> Mapping[str, Json]:
-        """What a whole answer of Messages tells beside."""
+    def dress_message(self, body: dict[str, Json], call: Call) -> None:
+        """Tell in a whole answer of Messages what the router tells there."""
         ...
 
     def last_message_fields(self, call: Call) -> Mapping[str, Json]:
