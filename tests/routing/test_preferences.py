@@ -91,14 +91,21 @@ def test_who_may_answer(fields: dict[str, Any], facts: dict[str, Any], field: st
         ({"prompt": 1.0, "completion": 4.0}, True),
         ({"request": 0.0}, False),
         ({"audio": 0.5}, False),
-        ({}, False),
+        ({"image": 0.001}, False),
+        ({"image": 0.0009}, True),
     ],
 )
 def test_the_most_that_it_may_cost(most: dict[str, float], dear: bool) -> None:
     """In dollars for a million tokens. Who is unpriced is left out."""
     routing = Routing(max_price=most)
-    assert (left_out(offer_of(said=known(1.0, 5.0)), routing) == "max_price") == dear
+    seeing = known(1.0, 5.0, input=frozenset({"text", "image"}))
+    assert (left_out(offer_of(said=seeing), routing) == "max_price") == dear
     assert left_out(offer_of(), routing) == "max_price"
+
+
+def test_a_model_that_sees_nothing_has_no_price_of_images() -> None:
+    """As OpenRouter lists none of it."""
+    assert left_out(offer_of(said=known(1.0, 5.0)), Routing(max_price={"image": 0.0})) is None
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,9 @@ class Affinity:
 
 def conversation_of(request: ChatRequest, caller: str) -> bytes:
     """What a conversation of `caller` is known by."""
-    digest = blake2b(f"{caller}\0{request.model}\0{request.routing.session_id}\0".encode(), digest_size=16)
-    if not request.routing.session_id:
+    session = request.routing.session_id if request.HasField("routing") else ""
+    digest = blake2b(f"{caller}\0{request.model}\0{session}\0".encode(), digest_size=16)
+    if not session:
         for message in request.messages[:8]:
             digest.update(message.SerializeToString(deterministic=True)[:_READ])
             if message.role not in (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER):

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from trunkline.core.estimate import estimate_tokens
 from trunkline.routing.offer import Offer
-from trunkline.v1.chat_pb2 import ChatRequest
+from trunkline.v1.chat_pb2 import ChatRequest, ReasoningConfig
 
 _AROUND: Final = 1_000
 """Tokens that are surely more than what is put around a request."""
@@ -70,17 +70,18 @@ def needs_of(request: ChatRequest) -> Needs:
     features: set[str] = set()
     if request.tools:
         features.add("tools")
-    form = request.response_format.WhichOneof("kind")
-    if form is not None:
+    if request.HasField("response_format") and (form := request.response_format.WhichOneof("kind")) is not None:
         features.add(form)
-    reasoning = request.reasoning
-    if reasoning.enabled or reasoning.budget_tokens or reasoning.effort not in ("", "none"):
+    if request.HasField("reasoning") and _reasons(request.reasoning):
         features.add("reasoning")
     if request.HasField("top_logprobs"):
         features.add("logprobs")
     media: set[str] = set()
     for message in request.messages:
-        for part in message.parts:
+        parts = message.parts[:]
+        if len(parts) == 1 and parts[0].text:
+            continue  # as most are
+        for part in parts:
             kind = part.WhichOneof("kind")
             if kind == "media":
                 media.add(_sort(part.media.media_type))
@@ -89,6 +90,10 @@ def needs_of(request: ChatRequest) -> Needs:
                     if inner.WhichOneof("kind") == "media":
                         media.add(_sort(inner.media.media_type))
     return Needs(request, frozenset(features), frozenset(media))
+
+
+def _reasons(reasoning: ReasoningConfig) -> bool:
+    return bool(reasoning.enabled or reasoning.budget_tokens or reasoning.effort not in ("", "none"))
 
 
 def lacking(offer: Offer, needs: Needs) -> str | None:

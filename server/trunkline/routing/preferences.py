@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence, Set
+from itertools import compress
 from typing import Final
 
-from trunkline.catalog.price import Price
-from trunkline.core.estimate import IMAGE_TOKENS
 from trunkline.errors import invalid_request
-from trunkline.routing.offer import Offer
+from trunkline.routing.offer import Offer, Rates
+from trunkline.routing.slugs import CHOOSES
 from trunkline.routing.strategies import SORTS, Ranked
 from trunkline.v1.chat_pb2 import MaxPrice, Percentiles, Routing
 
@@ -19,23 +19,22 @@ _WIDER: Final = {"fp4": frozenset({"fp4", "mxfp4", "nvfp4"}), "fp8": frozenset({
 
 _SHARES: Final = (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p99", 0.99))
 _NANO_PER_DOLLAR: Final = 1e9
-_MILLION: Final = 1e6
 
 
 def check_routing(routing: Routing) -> None:
     """Raise `GatewayError` (INVALID_REQUEST) where `routing` says what nobody understands."""
-    sort = routing.sort.by
-    if sort and sort not in SORTS:
-        known = ", ".join(f"`{word}`" for word in sorted(SORTS))
-        raise invalid_request(f"`routing.sort.by` must be one of {known}.", "routing.sort.by")
-    if routing.data_collection not in ("", "allow", "deny"):
-        raise invalid_request("`routing.data_collection` must be `allow` or `deny`.", "routing.data_collection")
-    if not routing.HasField("max_price"):
-        return
-    most = routing.max_price
-    for name in ("prompt", "completion", "request", "image", "audio"):
-        if most.HasField(name) and not 0 <= getattr(most, name) < math.inf:
-            raise invalid_request(f"`routing.max_price.{name}` must not be negative.", f"routing.max_price.{name}")
+    for field, value in routing.ListFields():
+        match field.name:
+            case "sort" if value.by and value.by not in SORTS:
+                known = ", ".join(f"`{word}`" for word in sorted(SORTS))
+                raise invalid_request(f"`routing.sort.by` must be one of {known}.", "routing.sort.by")
+            case "data_collection" if value not in ("allow", "deny"):
+                raise invalid_request("`routing.data_collection` must be `allow` or `deny`.", "routing.data_collection")
+            case "max_price":
+                for bound, dollars in value.ListFields():
+                    if not 0 <= dollars < math.inf:
+                        path = f"routing.max_price.{bound.name}"
+                        raise invalid_request(f"`{path}` must not be negative.", path)
 
 
 Check = Callable[[Sequence[Offer]], list[bool]]
@@ -49,39 +48,22 @@ def checks_of(routing: Routing, own: Set[str]) -> list[tuple[str, Check]]:
     themselves; and what is not known of these, such as whether they keep data, is left to them, too.
     """
     checks: list[tuple[str, Check]] = []
-    if routing.allowed_providers:
-        allowed = _slugs(routing.allowed_providers)
-        passed_on = not allowed <= own
-        checks.append(
-            (
-                "allowed_providers",
-                lambda offers: [
-                    not allowed.isdisjoint(offer.slugs) or (passed_on and offer.chooses) for offer in offers
-                ],
-            )
-        )
-    if routing.ignored_providers:
-        ignored = _slugs(routing.ignored_providers)
-        checks.append(("ignored_providers", lambda offers: [ignored.isdisjoint(offer.slugs) for offer in offers]))
-    if routing.data_collection == "deny":
-        checks.append(("data_collection", _fact("retains_data", False)))
-    if routing.zero_data_retention:
-        checks.append(("zero_data_retention", _fact("zero_data_retention", True)))
-    if routing.distillable_text:
-        checks.append(("distillable_text", _fact("distillable", True)))
-    if routing.quantizations:
-        forms = frozenset().union(*(_WIDER.get(one, (one,)) for one in routing.quantizations))
-        checks.append(
-            (
-                "quantizations",
-                lambda offers: [
-                    (offer.facts.quantization or "unknown") in forms or (offer.chooses and not offer.facts.quantization)
-                    for offer in offers
-                ],
-            )
-        )
-    if routing.HasField("max_price"):
-        checks.append(("max_price", _affordable(routing.max_price)))
+    for field, value in routing.ListFields():
+        match field.name:
+            case "allowed_providers":
+                checks.append((field.name, _named(value, own)))
+            case "ignored_providers":
+                checks.append((field.name, _not_named(value)))
+            case "data_collection" if value == "deny":
+                checks.append((field.name, _fact("retains_data", False)))
+            case "zero_data_retention" if value:
+                checks.append((field.name, _fact("zero_data_retention", True)))
+            case "distillable_text" if value:
+                checks.append((field.name, _fact("distillable", True)))
+            case "quantizations":
+                checks.append((field.name, _stored(value)))
+            case "max_price":
+                checks.append((field.name, _affordable(value)))
     return checks
 
 
@@ -105,23 +87,15 @@ def in_asked_order(ranked: Sequence[Ranked], routing: Routing, own: Set[str]) ->
     places: dict[str, int] = {}
     for slug in routing.provider_order:
         places.setdefault(slug.casefold(), len(places))
-    passed_on = min((place for slug, place in places.items() if slug not in own), default=None)
-    rest: list[Ranked] = []
-    first: list[tuple[int, int, Ranked]] = []
-    for one in ranked:
-        offer = one.offer
-        if offer.slugs.isdisjoint(places):
-            if passed_on is None or not offer.chooses:
-                rest.append(one)
-                continue
-            place = passed_on
-        else:
-            place = min(places[slug] for slug in offer.slugs if slug in places)
-            if passed_on is not None and offer.chooses:
-                place = min(place, passed_on)
-        first.append((place, len(first), one))
-    first.sort()
-    asked = [Ranked(one.offer, None, "provider_order") for _, _, one in first]
+    passed_on = min([place for slug, place in places.items() if slug not in own], default=None)
+    if passed_on is not None:
+        places[CHOOSES] = min(passed_on, places.get(CHOOSES, passed_on))
+    meant = frozenset(places)
+    others = [one.offer.slugs.isdisjoint(meant) for one in ranked]
+    rest = list(compress(ranked, others))
+    first = [one for one, other in zip(ranked, others, strict=True) if not other]
+    first.sort(key=lambda one: min([places[slug] for slug in one.offer.slugs & meant]))
+    asked = [Ranked(one.offer, None, "provider_order") for one in first]
     if routing.HasField("fallbacks") and not routing.fallbacks:
         return asked or rest[:1]
     return asked + rest
@@ -150,6 +124,29 @@ def _slugs(slugs: Iterable[str]) -> frozenset[str]:
     return frozenset(slug.casefold() for slug in slugs)
 
 
+def _named(slugs: Iterable[str], own: Set[str]) -> Check:
+    """Those that one of `slugs` names."""
+    allowed = _slugs(slugs)
+    if not allowed <= own:
+        allowed |= {CHOOSES}
+    return lambda offers: [not allowed.isdisjoint(offer.slugs) for offer in offers]
+
+
+def _not_named(slugs: Iterable[str]) -> Check:
+    """Those that none of `slugs` names."""
+    ignored = _slugs(slugs)
+    return lambda offers: [ignored.isdisjoint(offer.slugs) for offer in offers]
+
+
+def _stored(forms: Iterable[str]) -> Check:
+    """Those whose weights have one of `forms`."""
+    wider = frozenset().union(*(_WIDER.get(form, (form,)) for form in forms))
+    return lambda offers: [
+        (offer.facts.quantization or "unknown") in wider or (offer.chooses and not offer.facts.quantization)
+        for offer in offers
+    ]
+
+
 def _fact(name: str, wanted: bool) -> Check:
     """Those whose fact of that `name` is as `wanted`."""
 
@@ -164,33 +161,15 @@ def _fact(name: str, wanted: bool) -> Check:
 
 
 def _affordable(most: MaxPrice) -> Check:
-    """Those that cost no more. The bounds are nano-dollars for a million tokens that are read, written and heard, and
-    for a request; an image is as many tokens as it is taken for where nobody counted them."""
-    prompt, completion, request, audio, image = (
-        getattr(most, name) * _NANO_PER_DOLLAR if most.HasField(name) else math.inf
-        for name in ("prompt", "completion", "request", "audio", "image")
-    )
-    image *= _MILLION / IMAGE_TOKENS
+    """Those that cost no more."""
+    bounds = [(Rates._fields.index(field.name), dollars * _NANO_PER_DOLLAR) for field, dollars in most.ListFields()]
 
     def check(offers: Sequence[Offer]) -> list[bool]:
         now = time.monotonic()
-        prices = [offer.last_price if now < offer.until else offer.price for offer in offers]
-        return [
-            price.input <= prompt
-            and (price.output or 0) <= completion
-            and price.request <= request
-            and (price.input_audio or 0) <= audio
-            and (image == math.inf or _of_images(offer, price) <= image)
-            if price is not None
-            else offer.chooses
-            for offer, price in zip(offers, prices, strict=True)
-        ]
+        rates = [offer.last_rates if now < offer.until else offer.rates for offer in offers]
+        may = [True] * len(rates)
+        for place, bound in bounds:
+            may = [one and rate[place] <= bound for one, rate in zip(may, rates, strict=True)]
+        return may
 
     return check
-
-
-def _of_images(offer: Offer, price: Price) -> int:
-    """Nano-dollars for a million tokens of images; zero where the model sees none."""
-    if offer.known and "image" not in offer.facts.input:
-        return 0
-    return price.input if price.input_image is None else price.input_image

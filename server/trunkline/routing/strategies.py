@@ -6,12 +6,16 @@ import math
 import random
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby
+from functools import partial
+from itertools import accumulate, groupby, repeat
 from typing import Final, NamedTuple, Protocol
 
 from trunkline.routing.offer import Offer
+
+_FREE: Final = 100.0**2
+"""How many times the share of the cheapest that costs something those have that are free."""
 
 Chance = Callable[[], float]
 """A number from 0 up to 1."""
@@ -47,11 +51,11 @@ class Order:
         """See `Strategy.rank`."""
         ranked: list[Ranked] = []
         if not [offer for offer in offers if offer.target.key]:
-            return [Ranked(offer, None, "configured order") for offer in offers]
+            return _ranked(offers, repeat(None), "configured order")
         for _, keys in groupby(offers, lambda offer: (offer.target.provider.name, offer.target.model)):
             # The keys of one provider share its calls.
             same = sorted(keys, key=lambda offer: (offer.health.in_flight, chance()))
-            ranked += [Ranked(offer, None, "configured order") for offer in same]
+            ranked += _ranked(same, repeat(None), "configured order")
         return ranked
 
 
@@ -73,10 +77,12 @@ class InversePrice:
 
     def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
         """See `Strategy.rank`."""
-        prices = _prices(offers)
-        least = min([price for price in prices if 0 < price < math.inf], default=1.0)
-        # What is free counts as a hundred times cheaper than the cheapest that is not.
-        shares = [(least / (price or least / 100)) ** 2 for price in prices]
+        now = time.monotonic()
+        shares = [offer.last_share if now < offer.until else offer.share for offer in offers]
+        if math.inf in shares:
+            # What is free counts as a hundred times cheaper than the cheapest that is not.
+            free = _FREE * max([share for share in shares if share < math.inf], default=0.0) or 1.0
+            shares = [min(share, free) for share in shares]
         return _drawn(offers, shares, chance, "inverse square of the price")
 
 
@@ -91,7 +97,11 @@ class Least:
     def rank(self, offers: Sequence[Offer], chance: Chance) -> list[Ranked]:
         """See `Strategy.rank`."""
         rated = sorted([(self.value(offer), chance(), index) for index, offer in enumerate(offers)])
-        return [Ranked(offers[index], None if value == math.inf else -value, self.reason) for value, _, index in rated]
+        return _ranked(
+            [offers[index] for _, _, index in rated],
+            [None if value == math.inf else -value for value, _, _ in rated],
+            self.reason,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +145,9 @@ class Weighing:
                 score *= 1.0 - health.error_rate(now)
             rated.append((-score, chance(), index))
         rated.sort()
-        return [Ranked(offers[index], -score, "cost, quality and latency") for score, _, index in rated]
+        return _ranked(
+            [offers[index] for _, _, index in rated], [-score for score, _, _ in rated], "cost, quality and latency"
+        )
 
 
 def _prices(offers: Sequence[Offer]) -> list[float]:
@@ -207,7 +219,17 @@ def _drawn(offers: Sequence[Offer], shares: Sequence[float], chance: Chance, rea
     first = bisect_right(list(accumulate(shares[:-1])), point)
     order = sorted(range(len(offers)), key=shares.__getitem__, reverse=True)
     order.remove(first)
-    return [Ranked(offers[index], shares[index] / total, reason) for index in (first, *order)]
+    order.insert(0, first)
+    return _ranked([offers[index] for index in order], [shares[index] / total for index in order], reason)
+
+
+def _ranked(offers: Iterable[Offer], scores: Iterable[float | None], reason: str) -> list[Ranked]:
+    """Offers that are in order, each with its score."""
+    # Every call makes one for each target: `Ranked` itself would take twice as long.
+    return list(map(_new, zip(offers, scores, repeat(reason), strict=False)))
+
+
+_new: Final[Callable[[tuple[Offer, float | None, str]], Ranked]] = partial(tuple.__new__, Ranked)
 
 
 def by_chance() -> float:
