@@ -178,6 +178,18 @@ class App:
             admin_key=admin_key,
         )
 
+    async def leave(self, at_once: asyncio.Event, *, to_others: bool = False) -> None:
+        """Say that no more calls should come, and go on taking them for `shutdown_delay`, or until `at_once`. With
+        `to_others` new connections go to the other processes at the same addresses."""
+        delay = self._config.shutdown_delay
+        if delay or to_others:
+            await self._web.leave(to_others=to_others)
+            self._rpc.leave(to_others=to_others)
+        if delay:
+            _log.info("leaving: calls are taken for %g more seconds", delay)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(at_once.wait(), delay)
+
     async def close(self) -> None:
         """Take no more calls, and return when the running ones have ended, or when their grace is over."""
         _log.info("stopping: running calls have %g seconds", self._config.shutdown_grace)
@@ -224,6 +236,8 @@ class App:
                 "log",
                 "tracing",
                 "workers",
+                "shutdown_delay",
+                "shutdown_grace",
             ):
                 if getattr(config, name) != getattr(self._config, name):
                     _log.warning("reload: a change of `%s` needs a restart", name)
@@ -267,24 +281,35 @@ class App:
 
 
 async def serve(load: Callable[[], Config], ready: Callable[[Listening], None] = lambda _: None) -> None:
-    """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads it. `ready` is called when it listens.
+    """Run a gateway until SIGTERM or SIGINT, a second of which ends `shutdown_delay`; SIGHUP reloads it, and SIGUSR2
+    has a worker leave its addresses to the others. `ready` is called when it listens.
 
     Raises `ConfigError`, and `OSError` where an address cannot be had.
     """
     app = await App.create(load, os.environ)
-    stopping = asyncio.Event()
+    leaving, to_others, at_once = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def stop() -> None:
+        (at_once if leaving.is_set() else leaving).set()
+
+    def leave_to_others() -> None:
+        to_others.set()
+        leaving.set()
+
     try:
         listening = await app.start()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopping.set)
+            loop.add_signal_handler(number, stop)
         loop.add_signal_handler(signal.SIGHUP, app.reload_soon)
         _settle_memory()
         ready(listening)
         member = Membership.of(os.environ)
         if member is not None:
-            member.watch(stopping.set)
-        await stopping.wait()
+            loop.add_signal_handler(signal.SIGUSR2, leave_to_others)
+            member.watch(stop)
+        await leaving.wait()
+        await app.leave(at_once, to_others=to_others.is_set())
     finally:
         await app.close()
 

@@ -18,7 +18,9 @@ from trunkline.config.model import GrpcConfig
 from trunkline.core.fold import fold
 from trunkline.rpc.server import RpcServer
 from trunkline.rpc.status import from_rpc_error
+from trunkline.v1.chat_pb2_grpc import ChatServiceStub
 
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 NAMES = ["", "trunkline.v1.ChatService", "trunkline.v1.ModelService"]
 
 
@@ -79,6 +81,38 @@ async def test_stop_drains_streams(house: House) -> None:
     assert response.choices[0].message.parts[0].text == "hello"
     await soon(stopping)
     assert (await soon(house.ledger.ended.get())).outcome == "ok"
+
+
+async def test_leaving_takes_calls(house: House) -> None:
+    """A server that leaves says so to everyone who watches, and answers on every connection, old or new."""
+    watch = HealthStub(house.channel).Watch(HealthCheckRequest())
+    assert (await soon(watch.read())).status == HealthCheckResponse.SERVING
+    house.server.leave(to_others=False)
+    assert (await soon(watch.read())).status == HealthCheckResponse.NOT_SERVING
+    checked = await soon(HealthStub(house.channel).Check(HealthCheckRequest()))
+    assert checked.status == HealthCheckResponse.NOT_SERVING
+    async with grpc.aio.insecure_channel(house.address, OWN_CONNECTION) as channel:
+        await soon(ChatServiceStub(channel).Chat(request()))
+    stopping = asyncio.create_task(house.server.stop(600))
+    assert await soon(watch.read()) is grpc.aio.EOF
+    await soon(stopping)
+
+
+async def test_leaving_to_others(house: House) -> None:
+    """New connections are not taken any more, and calls on those that there are come to their end."""
+    more = asyncio.Event()
+    house.player.steps = [opening(), more, words("hel", "lo"), ending()]
+    stream = house.chat.StreamChat(request())
+    first = await soon(stream.read())
+    house.server.leave(to_others=True)
+    async with grpc.aio.insecure_channel(house.address, OWN_CONNECTION) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await soon(ChatServiceStub(channel).Chat(request()))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    more.set()
+    assert fold([first, *await soon(drain(stream))]).choices[0].message.parts[0].text == "hello"
+    house.player.steps = [opening(), words("x"), ending()]
+    await soon(house.chat.Chat(request()))
 
 
 async def test_stop_ends_streams_after_the_grace(house: House) -> None:

@@ -113,8 +113,9 @@ class GrpcConfig(Section):
     )
     max_connection_age: Seconds | None = Field(
         default=None,
-        description="Seconds after which a client is asked to connect anew, so that load balancers can spread calls; "
-        "running calls end in peace. Without it a connection lives as long as the client wants.",
+        description="Seconds after which a client is asked to connect anew, so that load balancers can spread calls, "
+        "and no client is left when the gateway stops (`shutdown_delay`); running calls end in peace. Without it a "
+        "connection lives as long as the client wants.",
     )
     tls: TlsConfig | None = Field(default=None, description="Serves gRPC over TLS instead of in the clear.")
 
@@ -331,8 +332,15 @@ class Config(Section):
         description="How many processes serve the same addresses. More than one need counters that they share: "
         "`counters.url`, or `trunkline[local-valkey]`, which brings a Valkey of their own.",
     )
+    shutdown_delay: Grace = Field(
+        default=0.0,
+        description="Seconds for which the gateway goes on taking calls after it was told to stop. Meanwhile `/readyz` "
+        "and the health service of gRPC say that it leaves, so that load balancers learn it, and clients move: those "
+        "of HTTP at once, those of gRPC where `grpc.max_connection_age` is shorter.",
+    )
     shutdown_grace: Grace = Field(
-        default=30.0, description="Seconds that running calls have to end when the gateway is told to stop."
+        default=30.0,
+        description="Seconds that running calls have to end when the gateway is told to stop, after `shutdown_delay`.",
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""`grpc.health.v1` for services that all take calls until the server stops."""
+"""`grpc.health.v1` for services that all take calls until the server leaves."""
 
 from __future__ import annotations
 
@@ -20,10 +20,16 @@ class HealthService(HealthServicer):  # type: ignore[misc]  # comes without type
 
     def __init__(self, services: Iterable[str]) -> None:
         self._services = frozenset(("", *services))
+        self._leaving = asyncio.Event()
         self._stopping = asyncio.Event()
 
-    def stop(self) -> None:
+    def leave(self) -> None:
         """Say from now on that no service takes calls."""
+        self._leaving.set()
+
+    def stop(self) -> None:
+        """Let the watchers go, who were told that no service takes calls."""
+        self.leave()
         self._stopping.set()
 
     async def Check(
@@ -38,14 +44,15 @@ class HealthService(HealthServicer):  # type: ignore[misc]  # comes without type
         """Answers with the state of a service, now and whenever it changes."""
         state = self._state(request)
         await context.write(state)
-        await self._stopping.wait()
+        await self._leaving.wait()
         last = self._state(request)
         if last != state:
             await context.write(last)
+        await self._stopping.wait()
 
     def _state(self, request: HealthCheckRequest) -> HealthCheckResponse:
         if request.service not in self._services:
             return HealthCheckResponse(status=HealthCheckResponse.SERVICE_UNKNOWN)
-        if self._stopping.is_set():
+        if self._leaving.is_set():
             return HealthCheckResponse(status=HealthCheckResponse.NOT_SERVING)
         return HealthCheckResponse(status=HealthCheckResponse.SERVING)

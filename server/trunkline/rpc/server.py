@@ -18,7 +18,7 @@ from trunkline.rpc.desk import desk_handler
 from trunkline.rpc.embeddings import EmbeddingService
 from trunkline.rpc.exchange import Exchanges
 from trunkline.rpc.health import HealthService
-from trunkline.rpc.listen import check_address, refused
+from trunkline.rpc.listen import check_address, refused, stop_listening
 from trunkline.rpc.models import ModelService
 from trunkline.rpc.routes import RouteService
 from trunkline.rpc.tls import server_credentials
@@ -61,6 +61,7 @@ class RpcServer:
         self._exchanges = Exchanges(entry)
         self._health = HealthService(self._names)
         self._server: grpc.aio.Server | None = None
+        self._port = 0
 
     async def start(self) -> int:
         """Listen, and give the port. Raises `OSError` where the address is taken or a certificate cannot be used."""
@@ -85,8 +86,15 @@ class RpcServer:
         except RuntimeError as error:
             raise refused(config.address, str(error)) from None
         await server.start()
-        self._server = server
+        self._server, self._port = server, port
         return port
+
+    def leave(self, *, to_others: bool) -> None:
+        """Say that no more calls should come, and take them all the same, until `stop`. With `to_others` no more
+        connections are taken: they go to the other processes at the same address."""
+        self._health.leave()
+        if to_others and self._server is not None:
+            stop_listening(self._port)
 
     async def stop(self, grace: float) -> None:
         """Take no more calls, and return when the running ones have ended, or were cancelled after `grace` seconds."""

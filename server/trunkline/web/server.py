@@ -116,27 +116,41 @@ class WebServer:
         """Listen, and give the port. Raises `OSError` where the address is taken or a certificate cannot be used."""
         return await listen(self._runner, self._config.address, self._config.tls, shared=self._shared)
 
+    async def leave(self, *, to_others: bool) -> None:
+        """Say that no more calls should come, and with each answer that it is its connection's last; take them all the
+        same, until `stop`. With `to_others` no more connections are taken: they go to the other processes at the same
+        address."""
+        self._draining = True
+        if to_others:
+            await self._stop_listening()
+
     async def stop(self) -> None:
         """Take no more calls, and return when the running ones have ended, or were cancelled after the grace."""
+        others = self._shared or self._draining
         self._draining = True
-        if self._shared:
+        if others:
             await self._send_away()
         await asyncio.gather(self._runner.cleanup(), self._responses.close(self._grace))
         # Those that began while the others ended.
         await self._responses.close(0)
 
+    async def _stop_listening(self) -> None:
+        for site in self._runner.sites:
+            await site.stop()
+
     async def _send_away(self) -> None:
         """Have clients take their next call to another process: one that is sent into a connection while that is closed
         fails. New connections are the others' from here on, and each answer says that it is its connection's last."""
         server = self._runner.server
-        for site in self._runner.sites:
-            await site.stop()
+        await self._stop_listening()
         until = time.monotonic() + _FAREWELL
         while server is not None and server.connections and time.monotonic() < until:  # noqa: ASYNC110 - none tells
             await asyncio.sleep(_LOOK)
 
     async def _tell_that_it_leaves(self, request: web.Request, response: web.StreamResponse) -> None:
         if self._draining:
+            # aiohttp has written its own headers by now, and would close the connection without a word.
+            response.headers["connection"] = "close"
             response.force_close()
 
     async def _readyz(self, request: web.Request) -> web.Response:

@@ -147,13 +147,14 @@ class Supervisor:
                 except ConfigError as error:
                     _log.error("a worker could not be replaced, and the old one stays: %s", error)
                     return
-                await self._end(old)
+                await self._end(old, signal.SIGUSR2)
             _log.info("every worker was replaced")
 
-    async def _end(self, worker: _Worker) -> None:
-        worker.signal(signal.SIGTERM)
+    async def _end(self, worker: _Worker, how: signal.Signals = signal.SIGTERM) -> None:
+        worker.signal(how)
+        patience = self._config.shutdown_delay + self._config.shutdown_grace + _EXTRA_GRACE
         try:
-            await asyncio.wait_for(worker.process.wait(), self._config.shutdown_grace + _EXTRA_GRACE)
+            await asyncio.wait_for(worker.process.wait(), patience)
         except TimeoutError:
             _log.error("worker %d does not end, and is killed", worker.index)
             worker.signal(signal.SIGKILL)
@@ -172,9 +173,15 @@ class Supervisor:
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         loop.add_signal_handler(signal.SIGUSR2, lambda: self._spawn(self._roll()))
+
+    def _stop(self) -> None:
+        if self._stopping.is_set():
+            for worker in self._living:  # told once more, they wait no longer for load balancers to notice
+                worker.signal(signal.SIGTERM)
+        self._stopping.set()
 
     def _reload(self) -> None:
         for worker in self._workers.values():

@@ -28,8 +28,9 @@ metadata:
 spec:
   serviceAccountName: {{ include "trunkline.name" . }}
   automountServiceAccountToken: false
-  # The pause before the end, the grace of running calls, and the shipping of what they cost.
-  terminationGracePeriodSeconds: {{ add .Values.preStopSeconds .Values.shutdownGrace 20 }}
+  # The time in which the cluster learns that the pod leaves, the grace of running calls, and the shipping of what they
+  # cost.
+  terminationGracePeriodSeconds: {{ add .Values.shutdownDelay .Values.shutdownGrace 20 }}
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
@@ -63,6 +64,9 @@ spec:
               key: {{ .Values.counters.secretKey }}
         - name: TRUNKLINE_COUNTERS_REPLICAS
           value: {{ .Values.replicas | quote }}
+        # Calls still come until every proxy has learnt that the pod leaves.
+        - name: TRUNKLINE_SHUTDOWN_DELAY
+          value: {{ .Values.shutdownDelay | quote }}
         - name: TRUNKLINE_SHUTDOWN_GRACE
           value: {{ .Values.shutdownGrace | quote }}
         {{- with .Values.admin.secretName }}
@@ -93,11 +97,6 @@ spec:
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
-      lifecycle:
-        preStop:
-          # Calls still come until every proxy has learnt that the pod leaves.
-          exec:
-            command: [python, -c, "import time; time.sleep({{ .Values.preStopSeconds }})"]
       securityContext:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
