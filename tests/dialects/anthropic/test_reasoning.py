@@ -100,9 +100,9 @@ def test_budgets_fit_below_the_limit(limit: int, effort: str) -> None:
         assert losses == {"reasoning_effort": LossKind.DROPPED}
 
 
-@pytest.mark.parametrize(("model", "thinks"), [(MANUAL, False), (ADAPTIVE, False), (THINKS, True)])
+@pytest.mark.parametrize(("model", "thinks"), [(MANUAL, False), (ADAPTIVE, True), (THINKS, True)])
 def test_forced_tools_and_thinking(model: str, thinks: bool) -> None:
-    """A model that must be asked to think cannot be forced as well: the tool wins, which is noted."""
+    """A model that thinks by a budget cannot be forced as well: the tool wins, which is noted."""
     wire, losses = written(
         model=model,
         tools=[Tool(function=Function(name="f"))],

@@ -156,6 +156,12 @@ def test_a_malformed_request_names_its_field(wire: dict[str, object], param: str
     assert (caught.value.name, caught.value.param) == ("INVALID_REQUEST", param)
 
 
+def test_minus_one_is_no_setting() -> None:
+    """The API takes it of `top_p` and `top_k`, where older clients mean none."""
+    wire = asking(message("user", {"type": "text", "text": "Hi"}))
+    assert write_request(read_request({**wire, "top_p": -1, "top_k": -1})) == write_request(read_request(wire))
+
+
 def test_media_are_not_decoded() -> None:
     """An image in base64 is carried as text: no copy is decoded on the way, and the bytes come back the same."""
     data = "A" * 1_000_000

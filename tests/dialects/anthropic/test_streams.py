@@ -269,6 +269,21 @@ def test_a_block_that_is_not_closed_ends_with_the_answer() -> None:
     assert response.choices[0].message.parts[0].text == "Hi"
 
 
+def test_the_first_event_may_tell_all() -> None:
+    """A turn that goes on in a container, from whose program a tool is called, is told whole in its start."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": "roll", "input": {"player": "1"}, "caller": {"type": "code"}}
+    told = {"content": [call], "stop_reason": "tool_use", "container": {"id": "c"}}
+    answer = play({"type": "message_start", "message": {**START["message"], **told}}, STOP)
+    assert answer.choices[0].finish.native_reason == "tool_use"
+    assert answer.choices[0].message.parts[0].tool_call.arguments_json == '{"player":"1"}'
+
+
+def test_a_start_that_is_said_twice_begins_no_other_answer() -> None:
+    """Proxies do so where they ask a server again."""
+    told = [begun(0, type="text", text="Hi"), closed(0), ended(), STOP]
+    assert play(START, START, *told) == play(START, *told)
+
+
 def test_nothing_is_read_behind_the_end() -> None:
     """What follows the last event is not of this answer."""
     decoder = StreamDecoder()
@@ -285,7 +300,7 @@ def test_nothing_is_read_behind_the_end() -> None:
         [STOP],
         [begun(0, type="text", text="")],
         [START, more(0, "text_delta", text="x")],
-        [START, START],
+        [START, {"type": "message_start", "message": {"id": "another"}}],
         [{"type": "message_start"}],
         [START, {"type": "content_block_start", "index": 0}],
         [START, {"type": "content_block_delta", "index": []}],

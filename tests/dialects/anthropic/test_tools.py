@@ -57,6 +57,7 @@ def test_calls_without_ids_get_them_by_name_and_order() -> None:
     ("arguments", "value", "kept"),
     [
         ("", {}, True),
+        ("null", {}, True),
         ('{"a": 1}', {"a": 1}, True),
         ('{"a": ', {"arguments": '{"a": '}, False),
         ("[1]", {"arguments": "[1]"}, False),

@@ -59,6 +59,13 @@ def test_counts_survive_both_ways(
     assert decode_usage(Object(encode_usage(usage), lenient=True)) == usage
 
 
+def test_what_was_written_and_read_counts_once() -> None:
+    """OpenRouter tells Gemini's cached tokens as both: together they are no more than the input."""
+    usage = Usage(input_tokens=2168, cached_input_tokens=2161, cache_write_input_tokens=2161, output_tokens=1)
+    wire = encode_usage(usage)
+    assert (wire["input_tokens"], wire["cache_read_input_tokens"], wire["cache_creation_input_tokens"]) == (0, 2161, 7)
+
+
 def test_the_tier_is_no_count() -> None:
     """`usage.service_tier` is the response's, and is written back to where it stood."""
     answer = read_answer({"content": [], "usage": {"input_tokens": 1, "output_tokens": 1, "service_tier": "priority"}})

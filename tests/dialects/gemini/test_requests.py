@@ -126,6 +126,19 @@ def test_snake_case_is_camel_case() -> None:
     assert (request.tools[0].function.name, request.tool_choice.name) == ("f", "f")
 
 
+def test_an_array_of_one_may_be_left_out() -> None:
+    """Google takes an object for an array that holds it, of tools and of what they declare, too."""
+    tools = {"functionDeclarations": {"name": "f", "description": "F"}}
+    request = read_request({"contents": {"parts": {"text": "Hi"}}, "tools": tools})
+    assert request == read_request(
+        {
+            "contents": [{"parts": [{"text": "Hi"}]}],
+            "tools": [{"functionDeclarations": [tools["functionDeclarations"]]}],
+        }
+    )
+    assert request.tools[0].function.name == "f"
+
+
 def asking(*messages: Message, **more: Any) -> ChatRequest:
     """A request of the contract."""
     return ChatRequest(model="m", messages=messages or [said("Hi")], **more)

@@ -95,6 +95,7 @@ def test_each_server_gets_its_own_form(profile: Profile, expected: dict[str, Any
         {"thinking": {"type": "enabled", "level": 3}},
         {"enable_thinking": True, "thinking_budget": 5},
         {"reasoning_effort": "low"},
+        {"reasoning_effort": "high", "thinking": {"type": "enabled"}},
     ],
 )
 def test_a_server_that_nobody_knows_gets_what_was_written(fields: dict[str, Any]) -> None:

@@ -44,6 +44,47 @@ def test_reasoning_within_the_completion_is_not_counted_twice() -> None:
     assert response(usage=usage).usage.output_tokens == 5
 
 
+def test_reasoning_that_a_server_only_estimates_is_within_the_completion() -> None:
+    """Doubleword: the total knows nothing of it, nor does a cost."""
+    details = {"reasoning_tokens": 19}
+    usage = {"prompt_tokens": 10, "completion_tokens": 16, "total_tokens": 26, "completion_tokens_details": details}
+    counts = response(usage=usage).usage
+    assert (counts.output_tokens, counts.reasoning_output_tokens) == (16, 16)
+
+
+def test_reasoning_that_is_paid_beside_the_completion_is_counted_in() -> None:
+    """Gemini behind Vercel's gateway: the total knows nothing of it, the cost does."""
+    details = {"reasoning_tokens": 19}
+    usage = {"prompt_tokens": 10, "completion_tokens": 16, "total_tokens": 26, "completion_tokens_details": details}
+    assert response(usage={**usage, "cost": 0.1}).usage.output_tokens == 35
+
+
+def test_the_probabilities_of_reasoning_come_back() -> None:
+    """DeepSeek tells them beside those of the text, or alone."""
+    told = {"reasoning_content": [{"token": "We", "logprob": -0.5, "bytes": None, "top_logprobs": []}]}
+    answer = response(choice={"logprobs": told})
+    assert openai.encode_response(answer)["choices"][0]["logprobs"] == told
+    said = {"content": [{"token": "Hi", "logprob": -0.5, "bytes": None, "top_logprobs": []}]}
+    both = openai.encode_response(response(choice={"logprobs": {**told, **said}}))["choices"][0]["logprobs"]
+    assert (both["reasoning_content"], both["content"]) == (told["reasoning_content"], said["content"])
+
+
+@pytest.mark.parametrize(
+    ("sound", "media_type", "uri"),
+    [
+        ("UklGRg==", "audio/wav", "data:audio/wav;base64,UklGRg=="),
+        ("SUQzAw==", "audio/mpeg", "data:audio/mpeg;base64,SUQzAw=="),
+        ("https://example.com/a.mp3", "audio/mpeg", "https://example.com/a.mp3"),
+        ("data:audio/ogg;base64,AA==", "audio/ogg", "data:audio/ogg;base64,AA=="),
+    ],
+)
+def test_a_sound_may_be_a_bare_text(sound: str, media_type: str, uri: str) -> None:
+    """As Mistral's clients write it."""
+    content = [{"type": "input_audio", "input_audio": sound}]
+    media = request(messages=[{"role": "user", "content": content}]).messages[0].parts[0].media
+    assert (media.media_type, media.uri) == (media_type, uri)
+
+
 def test_no_recording_counts_more_reasoning_than_output() -> None:
     """Whichever server it is of."""
     for one in chats():

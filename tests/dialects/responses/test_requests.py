@@ -156,6 +156,7 @@ ITEMS: dict[str, list[Any]] = {
         {"type": "a_kind_of_tomorrow", "x": [1]},
         {"role": "assistant", "content": "b"},
         {"type": "web_search_call", "id": "ws_2", "status": "failed", "action": None},
+        {"type": "custom_tool_call", "id": "ctc_1", "call_id": "xs_call_1", "name": "x_keyword_search", "input": "{}"},
     ],
 }
 

@@ -153,6 +153,28 @@ def test_the_same_events_come_out_as_went_in(recording: Recording) -> None:
     assert kinds(encode(decode(told))) == kinds(told)
 
 
+def test_calls_that_xai_ran_itself_are_not_the_callers() -> None:
+    """They come as calls of custom tools. The item is carried, whole and streamed, and nobody is asked to run it."""
+    item = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "xs_call_1", "name": "x_keyword_search"}
+    whole = {**item, "input": "{}", "status": "completed"}
+    said = {"type": "message", "id": "m", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
+    response = {"id": "r", "object": "response", "status": "completed", "model": "g", "output": [whole, said]}
+    told = [
+        {"type": "response.created", "response": {"id": "r", "status": "in_progress", "output": []}},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "input": ""}},
+        {"type": "response.custom_tool_call_input.delta", "output_index": 0, "item_id": "ctc_1", "delta": "{}"},
+        {"type": "response.custom_tool_call_input.done", "output_index": 0, "item_id": "ctc_1", "input": "{}"},
+        {"type": "response.output_item.added", "output_index": 1, "item": {**said, "content": []}},
+        {"type": "response.output_item.done", "output_index": 0, "item": whole},
+        {"type": "response.output_item.done", "output_index": 1, "item": said},
+        {"type": "response.completed", "response": response},
+    ]
+    for answer in (answer_of(response), fold(decode([dumps(event) for event in told]))):
+        assert [part.WhichOneof("kind") for part in answer.choices[0].message.parts] == ["opaque", "text"]
+        assert answer.choices[0].finish.reason == chat_pb2.FINISH_REASON_STOP
+        assert responses.encode_response(answer)["output"][0] == whole
+
+
 def test_the_progress_of_a_providers_tool_is_carried() -> None:
     """Whatever its events hold, at the place that the item has here, and numbered anew."""
     item = {"type": "web_search_call", "id": "ws_1", "status": "in_progress"}

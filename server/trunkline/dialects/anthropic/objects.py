@@ -24,7 +24,8 @@ _TYPED: Final = '{"type":"'
 
 
 def object_text(text: str) -> Json:
-    """The JSON object in `text`, to be written as it is; empty for a blank text, None where it holds no object."""
+    """The JSON object in `text`, to be written as it is; empty for a blank text or `null`, as Groq and Cohere write for
+    a call without arguments; None where it holds no object."""
     if not text or text.isspace():
         return {}
     try:
@@ -53,4 +54,6 @@ def _lenient(text: str) -> Json:
         value = loads(text)
     except GatewayError:
         return None
+    if value is None:
+        return {}
     return value if isinstance(value, dict) else None

@@ -70,8 +70,8 @@ def encode_reasoning(request: ChatRequest, wire: dict[str, Json], to: Writing, d
     if _is_off(reasoning):
         _switch_off(wire, to, name)
         return profile.thinks and "thinking" not in wire
-    if (_is_forced(request) and not profile.thinks) or _lacks_thinking(request, to, dialect):
-        # A model that has to be asked to think refuses to be forced to call a tool as well.
+    if (_is_forced(request) and not _decides(reasoning, to)) or _lacks_thinking(request, to, dialect):
+        # A model that thinks by a budget refuses to be forced to call a tool as well; one that decides takes both.
         to.lose(name)
         return False
     thinking = _thinking(reasoning, wire, to, name)
@@ -125,10 +125,15 @@ def _lacks_thinking(request: ChatRequest, to: Writing, dialect: str) -> bool:
     return False
 
 
+def _decides(reasoning: ReasoningConfig, to: Writing) -> bool:
+    """Whether the model is left to decide how much to think, rather than given a budget."""
+    return to.profile.adaptive and not (reasoning.HasField("budget_tokens") and "enabled" in to.profile.thinking)
+
+
 def _thinking(reasoning: ReasoningConfig, wire: dict[str, Json], to: Writing, name: str) -> dict[str, Json] | None:
     profile = to.profile
     has_budget = reasoning.HasField("budget_tokens")
-    if profile.adaptive and not (has_budget and "enabled" in profile.thinking):
+    if _decides(reasoning, to):
         effort = reasoning.effort
         if has_budget and not effort:
             effort = _effort_of(reasoning.budget_tokens)

@@ -88,6 +88,9 @@ def _decode_sampling(wire: Object, request: ChatRequest) -> None:
     temperature = wire.take_number("temperature", 0)
     if temperature is not None:
         request.sampling.temperature = temperature
+    if wire.fields.get("top_p") == -1:
+        # As -1 of `top_k`: what older clients send where they mean none.
+        del wire.fields["top_p"]
     top_p = wire.take_number("top_p", 0, 1)
     if top_p is not None:
         request.sampling.top_p = top_p

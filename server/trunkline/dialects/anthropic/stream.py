@@ -52,6 +52,7 @@ class StreamDecoder:
     def __init__(self) -> None:
         self._started = False
         self._done = False
+        self._id: Json = None
         self._parts = 0
         self._blocks: dict[int, _Block] = {}
         self._usage: dict[str, Json] = {}
@@ -101,20 +102,24 @@ class StreamDecoder:
         return []
 
     def _start(self, event: dict[str, Json]) -> list[ChatEvent]:
-        if self._started:
-            raise provider_failed("The provider began a second answer within one stream.")
         message = event.get("message")
+        if self._started:
+            if type(message) is dict and message.get("id") == self._id:
+                # Proxies that try again say once more what they said already.
+                return []
+            raise provider_failed("The provider began a second answer within one stream.")
         if type(message) is not dict:
             raise provider_failed("The provider's stream begins without a message.")
         self._started = True
+        self._id = message.get("id")
         content = message.pop("content", None)
         usage = message.get("usage")
         if isinstance(usage, dict):
             self._usage = {key: value for key, value in usage.items() if value is not None and key != "service_tier"}
-        for key in ("stop_reason", "stop_sequence", *FINISH_KEYS):
-            message.pop(key, None)
         start = ChatResponse()
         wire = Object(message, lenient=True)
+        # Of a turn that goes on in a container, the first event tells all: the call, and why it ended.
+        self._ended(wire)
         decode_head(wire, start)
         self._sent = dict(wire.fields)
         self._extras = dict(wire.fields)
@@ -245,12 +250,7 @@ class StreamDecoder:
     def _message(self, event: dict[str, Json]) -> list[ChatEvent]:
         delta = event.pop("delta", None)
         if isinstance(delta, dict):
-            wire = Object(delta, lenient=True)
-            finish = decode_finish(wire.take_str("stop_reason"), wire.take_str("stop_sequence"))
-            ending = {key: value for key in FINISH_KEYS if (value := wire.take(key)) is not None}
-            if finish.native_reason:
-                self._end.choice_end.finish.CopyFrom(finish)
-            Object(ending).keep(self._end.choice_end.extras, DIALECT)
+            self._ended(Object(delta, lenient=True))
             drop_nulls(delta)
             self._extras.update(delta)
         usage = event.pop("usage", None)
@@ -259,6 +259,14 @@ class StreamDecoder:
             return []
         self._usage.update((key, value) for key, value in usage.items() if value is not None)
         return [ChatEvent(usage=self._counts())]
+
+    def _ended(self, wire: Object) -> None:
+        """Take why the answer ended, where it is told."""
+        finish = decode_finish(wire.take_str("stop_reason"), wire.take_str("stop_sequence"))
+        ending = {key: value for key in FINISH_KEYS if (value := wire.take(key)) is not None}
+        if finish.native_reason:
+            self._end.choice_end.finish.CopyFrom(finish)
+        Object(ending).keep(self._end.choice_end.extras, DIALECT)
 
     def _counts(self) -> Usage:
         # Each event tells all counts: the reader takes them out of what it is given.

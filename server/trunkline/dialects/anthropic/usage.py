@@ -36,10 +36,12 @@ def decode_usage(wire: Object) -> Usage:
 
 def encode_usage(usage: Usage) -> dict[str, Json]:
     """Write a `usage` object. A count that is not known is zero where Anthropic's clients need a number."""
-    cached = usage.cached_input_tokens + usage.cache_write_input_tokens
-    wire: dict[str, Json] = {"input_tokens": max(usage.input_tokens - cached, 0)}
+    read = usage.cached_input_tokens
+    # OpenRouter tells tokens that Gemini wrote to its cache and read there as both: here each has one place.
+    written = min(usage.cache_write_input_tokens, max(usage.input_tokens - read, 0))
+    wire: dict[str, Json] = {"input_tokens": max(usage.input_tokens - read - written, 0)}
     if usage.HasField("cache_write_input_tokens"):
-        wire["cache_creation_input_tokens"] = usage.cache_write_input_tokens
+        wire["cache_creation_input_tokens"] = written
     if usage.HasField("cached_input_tokens"):
         wire["cache_read_input_tokens"] = usage.cached_input_tokens
     wire["output_tokens"] = usage.output_tokens

@@ -23,8 +23,10 @@ _MODE_NAMES: Final[dict[int, str]] = {mode: name for name, mode in _MODES.items(
 
 def _decode_tools(wire: Object, request: ChatRequest) -> None:
     tools = request.tools
+    wire.put_into_array("tools")
     for item in wire.take_objects("tools"):
         camel(item.fields)
+        item.put_into_array("functionDeclarations")
         for function in item.take_objects("functionDeclarations", _decode_plain, tools):
             _decode_function(function, tools.add())
         for name, options in item.fields.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final, Literal
 
 from trunkline.call import LossKind
@@ -27,12 +28,15 @@ WRITTEN: Final = frozenset(name for form, names in FORMS.items() if form != "rea
 """The fields of the forms that are kept as they were written, for servers of which nobody knows the form."""
 
 
-def encode_effort(config: ReasoningConfig, wire: dict[str, Json], to: Writing, *, written: bool = False) -> None:
+def encode_effort(config: ReasoningConfig, wire: dict[str, Json], to: Writing, written: Set[str] = frozenset()) -> None:
     """Write `config` in the server's own form; what that cannot say is named as lost.
 
-    `written` are the fields of any form that the caller wrote himself: a server whose form nobody knows gets those.
+    `written` are the fields of any form that the caller wrote himself: a server whose form nobody knows gets those,
+    and `reasoning_effort` beside the ones that tell no effort.
     """
     if to.profile.effort == "any" and written:
+        if config.effort and "reasoning" not in written:
+            wire["reasoning_effort"] = config.effort
         return
     off = config.effort == "none" or (config.HasField("enabled") and not config.enabled)
     match to.profile.effort:

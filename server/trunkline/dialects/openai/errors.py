@@ -25,6 +25,9 @@ _BY_CODE: Final[dict[str, ErrorReason.ValueType]] = {
     "content_policy_violation": errors_pb2.ERROR_REASON_CONTENT_FILTERED,
     "invalid_api_key": errors_pb2.ERROR_REASON_PROVIDER_UNAUTHENTICATED,
     "model_not_found": errors_pb2.ERROR_REASON_NOT_FOUND,
+    "invalid_model": errors_pb2.ERROR_REASON_NOT_FOUND,
+    "model_decommissioned": errors_pb2.ERROR_REASON_NOT_FOUND,
+    "exceed_context_size_error": errors_pb2.ERROR_REASON_CONTEXT_LENGTH_EXCEEDED,
     "rate_limit_exceeded": errors_pb2.ERROR_REASON_RATE_LIMITED,
     "unsupported_parameter": errors_pb2.ERROR_REASON_UNSUPPORTED,
     "unsupported_value": errors_pb2.ERROR_REASON_UNSUPPORTED,
@@ -65,8 +68,18 @@ _DURATION: Final = re.compile(
 
 _HTTP_STATUS: Final = re.compile(r"[45][0-9][0-9]")
 
-_CONTEXT: Final = re.compile(r"maximum context length|context window|context length", re.IGNORECASE)
+_CONTEXT: Final = re.compile(
+    r"context (?:length|window|size)|maximum (?:prompt|model|input) length|(?:prompt|input) is too long", re.IGNORECASE
+)
 """How servers without a code of their own say that a conversation is too long."""
+
+
+_MODEL: Final = re.compile(
+    r"model not found|is not a valid model|model \S{1,200} does not exist|invalid model[ :]"
+    r"|supported API model names are",
+    re.IGNORECASE,
+)
+"""How xAI, OpenRouter, Perplexity, Groq and DeepSeek, which answer with status 400, say that a model is unknown."""
 
 
 _AGAIN: Final = re.compile(
@@ -161,6 +174,8 @@ def _reason(status: int, kind: str, code: str, message: str) -> ErrorReason.Valu
             return errors_pb2.ERROR_REASON_CONTEXT_LENGTH_EXCEEDED
         if _KEY.search(message):
             return errors_pb2.ERROR_REASON_PROVIDER_UNAUTHENTICATED
+        if _MODEL.search(message):
+            return errors_pb2.ERROR_REASON_NOT_FOUND
     return known or errors_pb2.ERROR_REASON_PROVIDER_FAILED
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Final
 
 from trunkline.dialects.wire import Json, Object
@@ -15,6 +16,11 @@ _URL_KEYS: Final = {"image_url": "image/*", "video_url": "video/*"}
 _SOUNDS: Final = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
 """Subtypes of sounds that the format has another name for."""
 
+_SOUND_HEADS: Final = {"UklG": "audio/wav", "Zkxh": "audio/flac", "T2dn": "audio/ogg"}
+"""How sounds begin in base64 -> what they are; any other is taken for MP3."""
+
+_ADDRESS: Final = re.compile(r"(?:https?://|data:)", re.IGNORECASE)
+
 _SORTS: Final = ("image/", "video/", "audio/")
 _OTHER: Final = "application/octet-stream"
 
@@ -24,6 +30,12 @@ def decode_media(wire: Object, kind: str, media: Media) -> None:
     if kind in _URL_KEYS and type(wire.fields.get(kind)) is str:
         # Mistral's form: the address alone.
         wire.fields[kind] = {"url": wire.fields[kind]}
+    if kind == "input_audio" and type(wire.fields.get(kind)) is str:
+        # Mistral's form: the address, or the data alone, of which Mistral itself looks what sort it is.
+        sound = wire.take_str(kind) or ""
+        media.media_type = _media_type(sound) or _SOUND_HEADS.get(sound[:4], "audio/mpeg")
+        media.uri = sound if _ADDRESS.match(sound) else f"data:{media.media_type};base64,{sound}"
+        return
     inner = wire.take_object(kind)
     if inner is None:
         inner = Object({}, parent=wire, key=kind)

@@ -252,9 +252,7 @@ def encode_request(
         for descriptor, value in sampling.ListFields():
             _put(wire, descriptor.name, value, to)
     if request.HasField("reasoning"):
-        encode_effort(
-            request.reasoning, wire, to, written=bool(WRITTEN.intersection(own_keys(request.extras, DIALECT)))
-        )
+        encode_effort(request.reasoning, wire, to, WRITTEN.intersection(own_keys(request.extras, DIALECT)))
     if request.HasField("max_output_tokens"):
         wire[profile.max_tokens] = request.max_output_tokens
     if request.stop_sequences:

@@ -149,10 +149,13 @@ def _encode_choice(choice: Choice) -> dict[str, Json]:
     wire: dict[str, Json] = {
         "index": choice.index,
         "message": _encode_answer(choice.message),
-        "logprobs": _encode_choice_logprobs(choice.message),
     }
+    logprobs = _encode_choice_logprobs(choice.message)
+    if logprobs is not None:
+        wire["logprobs"] = logprobs
     put_finish(choice.finish, wire)
     restore(wire, choice.extras, DIALECT)
+    wire.setdefault("logprobs", None)
     return wire
 
 

@@ -39,8 +39,10 @@ def decode_usage(wire: Object) -> Usage:
         if type(count) is int and 0 <= count <= (prompt or 0):
             written = count
     read, wrote, thought = prompt or 0, completion or 0, reasoning or 0
-    if thought and (total == read + wrote + thought or wrote < thought) and wrote + thought <= _MOST:
+    beside = total == read + wrote + thought or (wrote < thought and (total != read + wrote or "cost" in wire.fields))
+    if thought and beside and wrote + thought <= _MOST:
         # xAI, and Gemini behind Vercel's gateway, count reasoning beside `completion_tokens`; every other within it.
+        # Vercel's total leaves it out, its cost does not.
         completion = wrote + thought
     elif total is not None and total != read + wrote:
         # Gemini and Mistral count what they tell nowhere else.
@@ -60,7 +62,8 @@ def decode_usage(wire: Object) -> Usage:
     if written is not None:
         usage.cache_write_input_tokens = written
     if reasoning is not None:
-        usage.reasoning_output_tokens = reasoning
+        # Doubleword estimates it, and at times beyond what it counted in all.
+        usage.reasoning_output_tokens = reasoning if completion is None else min(reasoning, completion)
     wire.keep(usage.extras, DIALECT)
     return usage
 

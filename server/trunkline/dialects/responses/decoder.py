@@ -14,7 +14,7 @@ from trunkline.dialects.responses.extras import DIALECT, ITEM, keep, own, take_i
 from trunkline.dialects.responses.finish import decode_finish
 from trunkline.dialects.responses.reasoning import PIECES, SEPARATOR, put_pieces
 from trunkline.dialects.responses.response import decode_head
-from trunkline.dialects.responses.turns import CALLS, decode_output, opaque
+from trunkline.dialects.responses.turns import CALLS, decode_output, is_hosted, opaque
 from trunkline.dialects.responses.usage import decode_usage
 from trunkline.dialects.wire import Json, Object, loads, text_of
 from trunkline.errors import provider_failed
@@ -137,7 +137,7 @@ class StreamDecoder:
         item = self._items[key] = _Item(fields)
         item.adjacent = self._after_message
         self._after_message = item.kind == "message"
-        if item.kind in CALLS:
+        if item.kind in CALLS and not is_hosted(fields):
             self._called = True
             part = Part()
             call = part.tool_call

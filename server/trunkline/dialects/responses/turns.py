@@ -30,6 +30,9 @@ _ROLES: Final[dict[str, Role.ValueType]] = {
 CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 """The types of item that call a tool of the caller's -> what they call it with."""
 
+_HOSTED: Final = "xs_"
+"""How the ids of calls begin that xAI ran itself for its search tools, and tells as calls of custom tools."""
+
 DRAWN: Final = "image_generation_call"
 """The type of item that holds an image."""
 
@@ -73,6 +76,8 @@ class Turns:
                     carried = Part()
                     decode_reasoning(wire, carried)
                     unload(cargo, carried.reasoning.text, parts)
+            case "custom_tool_call" if is_hosted(wire.fields):
+                opaque(wire.fields, self._assistant().parts.add())
             case "function_call" | "custom_tool_call":
                 namespace = wire.fields.get("namespace")
                 part = self._assistant().parts.add()
@@ -224,6 +229,12 @@ def opaque(fields: dict[str, Json], part: Part) -> None:
     part.opaque.json = text_of(fields)
 
 
+def is_hosted(fields: dict[str, Json]) -> bool:
+    """Whether the call of a custom tool was run by the server itself: there is nothing that a caller could do."""
+    call_id = fields.get("call_id")
+    return fields.get("type") == "custom_tool_call" and isinstance(call_id, str) and call_id.startswith(_HOSTED)
+
+
 def decode_call(wire: Object, part: Part) -> None:
     """Read a call of a tool of the caller's."""
     kind = wire.take("type")
@@ -249,6 +260,8 @@ def decode_output(wire: Object, parts: Any, *, adjacent: bool) -> None:
             decode_said(wire, parts, item if item or adjacent else ...)
         case "reasoning":
             decode_reasoning(wire, parts.add())
+        case "custom_tool_call" if is_hosted(wire.fields):
+            opaque(wire.fields, parts.add())
         case "function_call" | "custom_tool_call":
             decode_call(wire, parts.add())
         case _:
