@@ -23,7 +23,7 @@ GROWTH: Final = 0.03
 
 KEY: Final = "sk-bench-0123456789abcdef"
 
-_SETTLE: Final = 0.6
+_SETTLE: Final = 1.0
 """Seconds until what was recorded is in the database: that is a part of what a call costs."""
 
 _MANY: Final = 10**12

@@ -31,22 +31,23 @@ class UnknownFormatError(Exception):
 
 
 class Part:
-    """The bytes of a segment, read record by record.
+    """The bytes of a segment, read record by record; `ends` alone where it is only asked for `Kind.CLOSED`.
 
     `damage` is what could not be read so far. `lost` tells which of that had been on the disk itself; it is known when
     all was read.
     """
 
-    def __init__(self, data: bytes, seed: int, offset: int = 0) -> None:
+    def __init__(self, data: bytes, seed: int, offset: int = 0, *, ends: bool = False) -> None:
         self.damage: list[Damage] = []
         self._reader = Reader(data, seed, offset)
+        self._ends = ends
 
     def __iter__(self) -> Iterator[tuple[Kind, LedgerEntry, bytes]]:
         begin = self._reader.end
         for found in self._reader:
             if isinstance(found, Damage):
                 self.damage.append(found)
-            elif found.payload:
+            elif found.payload and (found.kind is Kind.CLOSED or not self._ends):
                 try:
                     yield found.kind, LedgerEntry.FromString(found.payload), found.payload
                 except DecodeError:

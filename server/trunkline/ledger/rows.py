@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -37,9 +38,25 @@ _BOUNDS: Final = tuple(2 ** (bucket / 2) for bucket in range(LATENCY_BUCKETS - 1
 """The most milliseconds of each bucket of a histogram but the last."""
 
 _PLACES: Final = {name: place for place, name in enumerate(COUNTERS)}
-_DURATIONS: Final = _PLACES["duration_00"]
-_FIRST_EVENTS: Final = _PLACES["first_event_00"]
+_TOKENS: Final = tuple((_PLACES[name], name) for name in TOKENS)
+_COSTS: Final = tuple((_PLACES[name], name) for name in COSTS)
+_CALLS, _CORRECTIONS, _ESTIMATED, _UNPRICED, _ATTEMPTS, _TOOK, _BEGAN, _BEGAN_AFTER, _DURATIONS, _FIRST_EVENTS = (
+    _PLACES[name]
+    for name in (
+        "calls",
+        "corrections",
+        "estimated",
+        "unpriced",
+        "attempts",
+        "duration_ms",
+        "first_events",
+        "first_event_ms",
+        "duration_00",
+        "first_event_00",
+    )
+)
 _NOTHING: Final = (0,) * len(COUNTERS)
+_whose: Final = itemgetter(*DIMENSIONS[2:])
 
 
 def micros(time: Timestamp) -> int:
@@ -112,9 +129,9 @@ class Rollups:
     def add(self, entry: LedgerEntry, row: Row) -> None:
         """Count an entry, whose row is `row`."""
         hour = row["ended_at"] // _MICROS // _HOUR * _HOUR
-        whose = tuple([row[name] for name in DIMENSIONS[2:]])
+        whose = _whose(row)
         places = counted(entry, row)
-        for tag in {"", *tags_of(entry)}:
+        for tag in {"", *tags_of(entry)} if entry.tags else ("",):
             sums = self._sums.get((hour, tag, *whose))
             if sums is None:
                 sums = self._sums[hour, tag, *whose] = list(_NOTHING)
@@ -137,31 +154,33 @@ class Rollups:
 def counted(entry: LedgerEntry, row: Row) -> list[tuple[int, int]]:
     """The places in `COUNTERS` that an entry, whose row is `row`, adds to, and what."""
     cost = entry.cost
-    counts = [(_PLACES[name], row[name]) for name in TOKENS if row[name]]
-    counts += [(_PLACES[name], nanos) for name in COSTS if (nanos := getattr(cost, name))]
+    counts = [(place, row[name]) for place, name in _TOKENS if row[name]]
+    counts += [(place, nanos) for place, name in _COSTS if (nanos := getattr(cost, name))]
     if entry.kind == ledger_pb2.LEDGER_ENTRY_KIND_CORRECTION:
-        counts.append((_PLACES["corrections"], 1))
+        counts.append((_CORRECTIONS, 1))
         return counts
     duration, first = row["duration_ms"], row["first_event_ms"]
     counts += (
-        (_PLACES["calls"], 1),
-        (_PLACES["estimated"], int(entry.usage_estimated)),
-        (_PLACES["unpriced"], int(unpriced(entry))),
-        (_PLACES["attempts"], len(entry.attempts)),
-        (_PLACES["duration_ms"], duration),
+        (_CALLS, 1),
+        (_ESTIMATED, int(entry.usage_estimated)),
+        (_UNPRICED, int(unpriced(entry))),
+        (_ATTEMPTS, len(entry.attempts)),
+        (_TOOK, duration),
         (_DURATIONS + bisect_left(_BOUNDS, duration), 1),
     )
     if first is not None:
         counts += (
-            (_PLACES["first_events"], 1),
-            (_PLACES["first_event_ms"], first),
+            (_BEGAN, 1),
+            (_BEGAN_AFTER, first),
             (_FIRST_EVENTS + bisect_left(_BOUNDS, first), 1),
         )
     return counts
 
 
 def _text(text: str, column: str) -> str:
-    return _cut(text, _ENTRY_SIZES[column])
+    if "\0" in text:
+        return _cut(text, _ENTRY_SIZES[column])
+    return text[: _ENTRY_SIZES[column]]
 
 
 def _cut(text: str, size: int) -> str:

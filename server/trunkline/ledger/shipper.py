@@ -14,7 +14,6 @@ from typing import Final, TypeVar
 from trunkline.errors import GatewayError
 from trunkline.ledger.disk import Disk
 from trunkline.ledger.folders import Folder, Folders
-from trunkline.ledger.frame import Kind
 from trunkline.ledger.insertion import Insertion, Written
 from trunkline.ledger.journal import Journal
 from trunkline.ledger.recovery import Part, Remains, UnknownFormatError
@@ -26,6 +25,10 @@ _AT_ONCE: Final = 500
 
 _GATHER: Final = 0.1
 """Seconds until what was recorded is shipped: what comes meanwhile goes along."""
+
+_MANY: Final = 20
+_GATHER_MANY: Final = 0.3
+"""So many seconds more where so many entries have come by then: a transaction costs as much as a hundred of them."""
 
 _LOOK: Final = 30.0
 """Seconds between two looks for processes that died."""
@@ -97,6 +100,8 @@ class Shipper:
                 continue
             if not self._closing:
                 await asyncio.sleep(_GATHER)
+                if self._journal.recorded - self._journal.recorded_and_shipped > _MANY and not self._closing:
+                    await asyncio.sleep(_GATHER_MANY)
 
     async def _ship_own(self) -> None:
         journal = self._journal
@@ -113,12 +118,14 @@ class Shipper:
 
     async def _ship_part(self, segment: Segment, end: int) -> None:
         start = self._offset
-        part = Part(await asyncio.to_thread(self._disk.read, segment.path, start, end), segment.seed)
-        entries = ((entry, body) for kind, entry, body in part if kind is Kind.CLOSED)
+        part = Part(await asyncio.to_thread(self._disk.read, segment.path, start, end), segment.seed, ends=True)
+        entries = ((entry, body) for _, entry, body in part)
         while batch := await asyncio.to_thread(_take, entries, _AT_ONCE):
             await self._insert(batch)
             self._journal.shipped(len(batch))
             self._offset = start + part.end
+            if len(batch) < _AT_ONCE:
+                break
         self._offset = end
         if part.damage:
             self._damaged = True
