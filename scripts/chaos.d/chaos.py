@@ -25,7 +25,9 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, metavar="N", help="how long things go wrong [40 seconds]")
     parser.add_argument("--seconds", type=float, metavar="N", help="the same in seconds")
-    parser.add_argument("--replicas", type=int, default=3, metavar="N", help="gateways; the last has two workers [3]")
+    parser.add_argument("--faults", type=int, metavar="N", help="how many things go wrong, however long that takes")
+    parser.add_argument("--replicas", type=int, default=3, metavar="N", help="gateways [3]")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of the last of them [2]")
     parser.add_argument("--callers", type=int, default=48, metavar="N", help="calls at once [48]")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="what chance begins with")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found to a file")
@@ -33,7 +35,8 @@ def main() -> int:
     seconds = args.minutes * 60 if args.minutes is not None else args.seconds or 40.0
     seed = random.randrange(10**6) if args.seed is None else args.seed  # noqa: S311
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        seen, done, found, took = asyncio.run(run(Path(folder), seconds, args.replicas, args.callers, seed))
+        going = run(Path(folder), seconds, args.faults, [1] * (args.replicas - 1) + [args.workers], args.callers, seed)
+        seen, done, found, took = asyncio.run(going)
     print(table(seen, done, found, took))
     if args.json is not None:
         told = {"seed": seed, "seconds": took, "faults": done, "calls": seen.tried, "found": asdict(found)}
@@ -42,23 +45,24 @@ def main() -> int:
 
 
 async def run(
-    folder: Path, seconds: float, replicas: int, callers: int, seed: int
+    folder: Path, seconds: float, most: int | None, replicas: list[int], callers: int, seed: int
 ) -> tuple[Seen, dict[str, int], Audit, float]:
-    """What callers saw, what was done to the deployment, what was found then, and how long it took."""
+    """What callers saw, what was done to the deployment, what was found then, and how long it took. `replicas` are the
+    processes of each gateway."""
     chance = random.Random(seed)  # noqa: S311
     began = time.monotonic()
 
     def tell(what: str) -> None:
         print(f"{time.monotonic() - began:6.1f} s  {what}", file=sys.stderr)
 
-    tell(f"starting {replicas} gateways, PostgreSQL and Valkey; seed {seed}")
+    tell(f"starting {len(replicas)} gateways, PostgreSQL and Valkey; seed {seed}")
     seen = Seen()
     async with deployment(folder, replicas) as running:
         faults = Faults(running, chance, tell)
         calling = Callers(running.replicas, seen, chance)
         begun = time.monotonic()
         task = asyncio.create_task(calling.run(callers))
-        await faults.run(seconds)
+        await faults.run(seconds, most)
         tell("all is mended; the callers stop")
         # Every counter is asked for once more, and so holds what the ledger knows.
         await asyncio.sleep(4.0)

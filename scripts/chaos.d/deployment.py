@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,8 +116,8 @@ class Deployment:
 
 
 @asynccontextmanager
-async def deployment(folder: Path, replicas: int) -> AsyncIterator[Deployment]:
-    """Start everything; at the end nothing of it is left. The last replica has two workers."""
+async def deployment(folder: Path, replicas: Sequence[int]) -> AsyncIterator[Deployment]:
+    """Start everything; at the end nothing of it is left. `replicas` are the processes of each gateway."""
     postgres = await asyncio.to_thread(PostgresServer)
     valkey = ValkeyServer()
     running: list[Replica] = []
@@ -126,17 +126,16 @@ async def deployment(folder: Path, replicas: int) -> AsyncIterator[Deployment]:
         url = postgres.url(await asyncio.to_thread(postgres.create))
         config = folder / "trunkline.yaml"
         config.write_text(yaml.safe_dump(_config()))
-        for number, (http_port, grpc_port) in enumerate(_ports(replicas)):
+        for number, (http_port, grpc_port) in enumerate(_ports(len(replicas))):
             own = folder / f"replica-{number}"
             own.mkdir()
-            workers = ["--workers", "2"] if number == replicas - 1 else []
             environ = {
                 **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
                 "TRUNKLINE_STORE_URL": url,
                 "TRUNKLINE_COUNTERS_URL": valkey.url,
                 "TRUNKLINE_DATA": str(own),
             }
-            arguments = ["--config", str(config), "--discover", "false", *workers]
+            arguments = ["--config", str(config), "--discover", "false", "--workers", str(replicas[number])]
             one = Replica(f"replica {number}", http_port, grpc_port, own, arguments, environ)
             one.launch()
             running.append(one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter
@@ -23,9 +24,9 @@ class Faults:
         self._chance = chance
         self._tell = tell
 
-    async def run(self, seconds: float) -> None:
-        """Do so for so long; at the end all is mended."""
-        until = time.monotonic() + seconds
+    async def run(self, seconds: float, most: int | None = None) -> None:
+        """Do so for so long, or so often if that is given; at the end all is mended."""
+        until = math.inf if most is not None else time.monotonic() + seconds
         faults = [
             self._kill_replica,
             self._stop_database,
@@ -33,10 +34,10 @@ class Faults:
             self._kill_replica,
             self._empty_counters,
         ]
-        while time.monotonic() < until:
+        while True:
             for fault in faults:
-                if time.monotonic() >= until:
-                    break
+                if time.monotonic() >= until or self.done.total() == most:
+                    return
                 await asyncio.sleep(self._chance.uniform(1.0, 2.0))
                 await self._do(fault)
 

@@ -10,23 +10,30 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+FAULTS = 3
+"""A gateway is killed, PostgreSQL stopped, Valkey hung."""
+
+PATIENCE = 600.0
+"""Seconds after which the test fails rather than waits."""
+
 
 def test_a_short_chaos(tmp_path: Path) -> None:
     """Gateways and servers are killed, stopped and hung under load; what callers saw the end of is recorded once."""
     told = tmp_path / "found.json"
     done = subprocess.run(
         [
-            *(sys.executable, str(ROOT / "scripts/chaos.d/chaos.py"), "--seconds", "12"),
-            *("--replicas", "2", "--callers", "24", "--json", str(told)),
+            *(sys.executable, str(ROOT / "scripts/chaos.d/chaos.py"), "--faults", str(FAULTS)),
+            *("--replicas", "2", "--workers", "1", "--callers", "6", "--json", str(told)),
         ],
         env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     found = json.loads(told.read_text())
-    assert found["found"]["entries"] > 50
-    assert found["calls"]["answered"] > 30
-    assert sum(found["faults"].values()) >= 1
+    assert sum(found["faults"].values()) == FAULTS
+    # There was something that could have been lost.
+    assert found["calls"]["answered"] > FAULTS
+    assert found["found"]["entries"] >= found["calls"]["answered"]
