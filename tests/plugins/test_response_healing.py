@@ -127,6 +127,14 @@ async def test_what_breaks_the_schema_is_told_and_left_as_it_is() -> None:
     assert call.plugins["response-healing.invalid"] == 1
 
 
+async def test_what_is_no_json_is_told_once() -> None:
+    """What cannot be understood stays as it came."""
+    healing, _ = await prepared(schema(a={"type": "integer"}))
+    message = healing.answer(answer(Part(text="not json"))).choices[0].message
+    told = json.loads(message.extras["trunkline"])["response-healing"]
+    assert told == {"problem": "The JSON cannot be read: invalid character (byte 4)."}
+
+
 @pytest.mark.parametrize(
     "finish",
     [

@@ -8,6 +8,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from fakes.sim_server import SimServer
+from providers import house
+from providers.house import asking
 from wire.recordings import Recording, recording, recordings
 
 from trunkline.config.model import ProviderConfig
@@ -208,3 +211,12 @@ def test_an_error_within_a_stream(case: str) -> None:
             decoder.feed(event.data)
     assert caught.value.name == STREAMS[case]
     assert not decoder.done
+
+
+async def test_a_model_that_is_not_found_is_named_with_its_provider() -> None:
+    """The provider's own name of it may be the name of others, too."""
+    async with SimServer() as server:
+        provider = house.provider_of("openai-compatible", server.url)
+        with pytest.raises(GatewayError, match=r"^`openai-compatible/ech`: The model `ech` does not exist"):
+            await house.house_of(provider).ask(asking("Hi", model="ech"))
+        await provider.close()

@@ -186,7 +186,17 @@ async def test_names_that_lead_nowhere(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("smrat", "smart"), ("llama3:7b", "llama3:8b"), ("claude-exac", ""), ("gpt-44", "gpt-4"), ("zzzzzz", "")],
+    [
+        ("smrat", "smart"),
+        ("llama3:7b", "llama3:8b"),
+        ("claude-exac", ""),
+        ("gpt-44", "gpt-4"),
+        ("auto:fsat", "auto:fast"),
+        ("auto/chta", "auto/chat"),
+        ("auto/pari", "auto/pair"),
+        ("smart:extended", "smart"),
+        ("zzzzzz", ""),
+    ],
 )
 async def test_near_misses(name: str, near: str) -> None:
     """Are told, where there are any."""

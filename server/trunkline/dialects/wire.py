@@ -28,6 +28,9 @@ _LONG = 64 * 1024
 _MOST_NUMBER = sys.float_info.max
 """The greatest number that a double holds; an integer can be greater."""
 
+_MALFORMED: Final = "JSON is malformed: "
+"""How msgspec begins what it has to say of most texts."""
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 _decode = msgspec.json.Decoder().decode
@@ -134,7 +137,7 @@ def _lenient(text: bytes | str | msgspec.Raw, error: Exception) -> Json:
     except RecursionError:
         raise _too_deep() from None
     except ValueError:
-        raise invalid_request(f"The JSON cannot be read: {error}.") from None
+        raise invalid_request(f"The JSON cannot be read: {str(error).removeprefix(_MALFORMED)}.") from None
 
 
 def _refuse_constant(name: str) -> float:

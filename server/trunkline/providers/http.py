@@ -349,6 +349,9 @@ class HttpProvider(ABC):
         # Before it is read, as that may cut it, and after it, as a key may be written in escapes.
         refused = self.decode_error(reply.status, reply.headers, concealed(text, headers))
         conceal(refused, headers)
+        if refused.reason == errors_pb2.ERROR_REASON_NOT_FOUND:
+            # The provider names its model, which others may have, too.
+            refused.message = f"`{self._name}/{attempt.model[:128]}`: {refused.message}"
         raise self._own(refused, attempt)
 
     async def _body(self, reply: Reply) -> bytes:

@@ -280,9 +280,13 @@ class Names:
     def _unknown(self, name: str) -> GatewayError:
         shown = name[:128]
         known = [*self._spec.routes, *self._spec.aliases, *self._listed, *(f"{one}/" for one in self._spec.members)]
+        known += [*(f"auto:{mode}" for mode in MODES), *(f"auto/{pool}" for pool in {**BUILT_IN, **self._spec.pools})]
         # To compare two names takes some ten microseconds, and every call waits meanwhile.
         alike = nsmallest(_COMPARED, known, key=lambda one: abs(len(one) - len(shown)))
         near = difflib.get_close_matches(shown, alike, n=3)
+        base = shown.rpartition(":")[0]
+        if not near and base and self._find(base) is not None:
+            near = [base]
         hint = f" Did you mean {' or '.join(f'`{match}`' for match in near)}?" if near else ""
         return not_found(f"The model `{shown}` does not exist.{hint} `GET /v1/models` lists the models.", "model")
 
