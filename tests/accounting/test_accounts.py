@@ -14,14 +14,14 @@ from fakes.scripted_provider import Act, asking, events, failure
 
 from trunkline.access.limits.model import HELD, TOTAL, Limit, Unit, rolling
 from trunkline.accounting.accounts import Accounts
-from trunkline.call import Call
+from trunkline.call import Attempt, Call
 from trunkline.core.estimate import estimate_tokens
 from trunkline.core.hedge import Hedge
 from trunkline.core.plugin import Plugins, Prepared
 from trunkline.errors import GatewayError
 from trunkline.ledger.verify import verify
 from trunkline.v1 import errors_pb2
-from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse
+from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse, Usage
 from trunkline.v1.embeddings_pb2 import EmbedResponse
 
 LIMITS = [
@@ -280,6 +280,23 @@ async def test_embeddings_are_recorded(books: Books) -> None:
     entry = await books.entry()
     assert (entry.operation, entry.usage.input_tokens, entry.cost.total_nanos) == ("embed", 3, 3_000)
     assert not entry.usage_estimated
+
+
+async def test_counts_beyond_what_a_record_holds(books: Books) -> None:
+    """However much providers say that they wrote, the call is recorded, settled, and holds no slot any more."""
+    books.limits += LIMITS
+    most = 2**31 - 1
+    call = calling()
+    for _ in range(2):
+        attempt = Attempt(call, "a", "m", usage=Usage(input_tokens=most, output_tokens=most), whole=True)
+        attempt.first_event = attempt.ended = attempt.started
+        call.attempts.append(attempt)
+    tab = await books.accounts.begin(call, plan(priced()))
+    await tab.end()
+    entry = await books.entry()
+    assert entry.usage.output_tokens == most
+    assert entry.cost.total_nanos == 2 * most * 3_000
+    assert (await books.used())[2:4] == [0, 0]
 
 
 async def test_the_ledger_stays_whole(books: Books) -> None:

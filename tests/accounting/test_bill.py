@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from accounting.conftest import DOLLAR, calling, plan, priced
+from accounting.conftest import DOLLAR, USUAL, calling, plan, priced
 from fakes.scripted_provider import asking
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,10 +14,12 @@ from trunkline.access.limits.model import MOST
 from trunkline.accounting.bill import Bill, estimate
 from trunkline.call import Attempt
 from trunkline.catalog.price import Price
+from trunkline.catalog.schedule import Period, Schedule
 from trunkline.core.estimate import estimate_tokens
 from trunkline.core.hedge import Hedge
 from trunkline.core.plan import Leg, Plan, Policy
-from trunkline.v1.chat_pb2 import Usage
+from trunkline.routing.offer import Offer
+from trunkline.v1.chat_pb2 import ChatRequest, Usage
 from trunkline.v1.embeddings_pb2 import EmbedRequest
 
 DEAR = Price("dear", 10 * DOLLAR, 20 * DOLLAR)
@@ -58,6 +60,31 @@ def test_the_estimate_is_that_of_the_dearest_candidate() -> None:
 def test_what_bounds_an_answer(fields: dict[str, int], facts: dict[str, int], tokens: int) -> None:
     """What was asked for, what is known of the model, or more than any model writes; for each choice."""
     assert estimate(plan(priced(request=asking(**fields), **facts))).written == tokens * 2_000
+
+
+def test_each_choice_may_be_a_call_of_its_own() -> None:
+    """A provider that gives one answer is asked as often, and reads the request each time."""
+    one, four = (estimate(plan(priced(request=asking("x" * 400, max_output_tokens=9, choice_count=n)))) for n in (1, 4))
+    assert four.nanos == 4 * (one.nanos or 0)
+    assert four.tokens == one.tokens
+
+
+def test_each_prompt_may_be_a_call_of_its_own() -> None:
+    """A model that knows conversations alone is asked once for each, and what stands around each counts."""
+    asked = ChatRequest(model="m", max_output_tokens=9, completion={"prompts": [{"text": "a"}] * 3})
+    alone = ChatRequest(model="m", max_output_tokens=9, messages=[{"parts": [{"text": "a"}]}])
+    three, one = (estimate(plan(priced(request=request))) for request in (asked, alone))
+    assert (three.nanos or 0) >= 3 * (one.nanos or 0)
+
+
+def test_a_class_of_service_that_costs_more() -> None:
+    """The one that is asked for is reserved for."""
+    made = plan(priced(request=asking(max_output_tokens=100, service_tier="priority")))
+    offer = made.legs[0].candidates[0].offer
+    assert isinstance(offer, Offer)
+    usual, dear = Period(USUAL), Period(DEAR)
+    offer._catalog._schedule = lambda kind, model, provider, tier: Schedule((dear if tier else usual,))  # type: ignore[assignment]
+    assert estimate(made) == estimate(plan(priced(request=asking(max_output_tokens=100), price=DEAR)))
 
 
 def test_a_hedged_call_may_be_paid_for_twice() -> None:

@@ -131,13 +131,16 @@ class Accounts:
 
     async def settle(self, tab: Tab) -> None:
         """Record what a call used, and count it."""
-        entry = closed(tab.call, tab.id, tab.plan, tab.begun)
-        tab.call.cost = cost_of(entry)
+        # What is not known stays as it was reserved.
+        used: Mapping[Unit, int] = {}
         try:
+            entry = closed(tab.call, tab.id, tab.plan, tab.begun)
+            used = _used(entry)
+            tab.call.cost = cost_of(entry)
             if tab.recorded and self._ledger is not None:
                 await self._ledger.journal.append(entry)
         finally:
-            await self.release(tab, _used(entry))
+            await self.release(tab, used)
 
     async def release(self, tab: Tab, used: Mapping[Unit, int]) -> None:
         """Count what a call used in place of what was reserved for it."""

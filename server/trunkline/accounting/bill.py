@@ -43,11 +43,15 @@ class Estimate(NamedTuple):
 def estimate(plan: Plan[Any]) -> Estimate:
     """What the call may use, at the candidate where that is the most."""
     request = plan.legs[0].candidates[0].request
+    tier = ""
     if isinstance(request, ChatRequest):
         likely, most = estimate_chat(request)
-        read = likely * _UNREADABLE if most is None else most
-        count = max(request.choice_count, 1) * max(len(request.completion.prompts), 1)
-        asked = request.max_output_tokens
+        count = max(request.choice_count, 1)
+        # A provider that gives one answer reads the request for each.
+        read = (likely * _UNREADABLE if most is None else most) * count
+        if request.HasField("completion"):
+            count *= max(len(request.completion.prompts), 1)
+        asked, tier = request.max_output_tokens, request.service_tier
         writes = True
     else:
         likely = _tokens_of(request)
@@ -63,6 +67,11 @@ def estimate(plan: Plan[Any]) -> Estimate:
                 return Estimate(likely, None)
             most_written = (asked or offer.facts.max_output or _UNBOUNDED) * count if writes else 0
             whole = price.upper_bound(read, most_written) * answers
+            if tier and (other := offer.price_at(datetime.now(UTC), tier)) is not None:
+                # Which class answers is for the provider to say.
+                dearer = other.upper_bound(read, most_written) * answers
+                if dearer > whole:
+                    whole, price = dearer, other
             if whole > nanos:
                 nanos, written = whole, whole - price.upper_bound(read, 0) * answers
     return Estimate(likely, min(nanos, MOST), min(written, MOST))

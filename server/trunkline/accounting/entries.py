@@ -30,6 +30,10 @@ _COSTS = (
     "total_nanos",
 )
 
+_MOST_TOKENS = 2**31 - 1
+_MOST_NANOS = 2**63 - 1
+"""What the fields hold: a provider may say that it used any number, and the call is to be recorded all the same."""
+
 
 def opened(call: Call, entry_id: str, size: Estimate) -> LedgerEntry:
     """The entry of a call that begins: should the gateway die, its estimate is what it used."""
@@ -146,7 +150,7 @@ def _sum_usage(total: Usage, one: Usage) -> None:
         return
     for name in _COUNTS:
         if one.HasField(name):  # type: ignore[arg-type]
-            setattr(total, name, getattr(total, name) + getattr(one, name))
+            setattr(total, name, min(getattr(total, name) + getattr(one, name), _MOST_TOKENS))
 
 
 def _sum_cost(total: Cost, one: Cost) -> None:
@@ -156,4 +160,4 @@ def _sum_cost(total: Cost, one: Cost) -> None:
     for name in _COSTS:
         value = getattr(one, name)
         if value:
-            setattr(total, name, getattr(total, name) + value)
+            setattr(total, name, min(getattr(total, name) + value, _MOST_NANOS))

@@ -116,6 +116,9 @@ def estimate(request: ChatRequest) -> Estimate:
         return Estimate(tokens, None)
     most = _MOST_BASE + _MOST_PER_MESSAGE * len(messages) + _MOST_PER_CALL * total.calls
     most += _MOST_TOOLS + _MOST_PER_TOOL * len(tools) if tools else 0
+    if request.HasField("completion"):
+        # A model that knows conversations alone is asked once for each.
+        most += (_MOST_BASE + _MOST_PER_MESSAGE) * len(request.completion.prompts)
     return Estimate(tokens, max(tokens, most + total.media + _MOST_IMAGE * total.images + size))
 
 

@@ -31,7 +31,7 @@ class UnknownFormatError(Exception):
 
 
 class Part:
-    """The bytes of a segment, read record by record; `ends` alone where it is only asked for `Kind.CLOSED`.
+    """The bytes of a segment, read record by record; with `ends`, without what is said of calls that run.
 
     `damage` is what could not be read so far. `lost` tells which of that had been on the disk itself; it is known when
     all was read.
