@@ -118,10 +118,12 @@ async def test_unknown_paths_and_methods(gateway: Running) -> None:
         path = await client.post("/v1/nothing", json={})
         method = await client.get("/v1/chat/completions")
         root = await client.get("/")
+        base = await client.post("/chat/completions", json={})
 
-    assert [path.status_code, method.status_code, root.status_code] == [404, 405, 404]
+    assert [path.status_code, method.status_code, root.status_code, base.status_code] == [404, 405, 404, 404]
     assert method.headers["allow"] == "POST"
-    for answer in (path, method, root):
+    assert "ends with `/v1`" in base.json()["error"]["message"]
+    for answer in (path, method, root, base):
         assert_valid("ErrorResponse", answer.json())
 
 

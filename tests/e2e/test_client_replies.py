@@ -11,6 +11,7 @@ import httpx
 import openai
 import pytest
 from e2e.conftest import Running, running
+from e2e.test_openai_http import assert_valid
 from surfaces.worlds import WORLDS
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -52,6 +53,31 @@ async def test_chunks_are_as_the_strictest_client_has_them(kind: str, way: str) 
         assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
         assert all("finish_reason" in choice for chunk in chunks for choice in chunk["choices"])
         assert all(chunk["choices"] for chunk in chunks)
+        assert {chunk["created"] for chunk in chunks} == {chunks[0]["created"] or None}
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+async def test_an_answer_is_as_openai_describes_it(kind: str) -> None:
+    """Whoever wrote it: with a time, with calls of tools and without, of chat and of Completions."""
+    async with (
+        WORLDS[kind]() as world,
+        running(providers={"world": world.provider}, models={}) as house,
+        httpx.AsyncClient(base_url=f"{house.url}/v1", timeout=30) as http,
+    ):
+        model, words = world.way("tools")
+        asked: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": words}]}
+        tools = [{"type": "function", "function": {"name": "weather", "parameters": CITY}}]
+        called = (await http.post("/chat/completions", json=asked | {"tools": tools})).json()
+        model, words = world.way("text")
+        asked = {"model": model, "messages": [{"role": "user", "content": words}]}
+        told = (await http.post("/chat/completions", json=asked)).json()
+        text = (await http.post("/completions", json={"model": model, "prompt": words})).json()
+
+    assert called["choices"][0]["message"]["tool_calls"]
+    for answer in (called, told):
+        assert_valid("CreateChatCompletionResponse", answer)
+    openai.types.Completion.model_validate(text, strict=True)
+    assert all(answer["created"] for answer in (called, told, text))
 
 
 @pytest.mark.parametrize("kind", WORLDS)

@@ -178,9 +178,15 @@ async def test_the_key_may_stand_in_the_query(start: Start, path: str) -> None:
 
 async def test_what_is_not_served_is_refused_in_googles_form(gateway: Running) -> None:
     """Files and cached contents, which only Google keeps."""
-    for path in ("/v1beta/files", "/v1beta/cachedContents"):
+    for path, why in (
+        ("/v1beta/files", "Files are not kept"),
+        ("/upload/v1beta/files", "Files are not kept"),
+        ("/v1beta/cachedContents", "Contents are not cached"),
+        ("/v1beta/interactions", "Unknown request URL"),
+    ):
         reply = await post(gateway, path, {})
         assert reply.status_code == 404
+        assert reply.json()["error"]["message"].startswith(why)
         assert (reply.json()["error"]["code"], reply.json()["error"]["status"]) == (404, "NOT_FOUND")
 
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from aiohttp import web
+from anthropic.types.beta.message_count_tokens_params import MessageCountTokensParams
 from fakes.anthropic_rules import RefusedError, UnknownModelError, blocks_of, check, sign
 
 KEY = "sk-ant-fake"
 MODELS = tuple(f"claude-{number:02}" for number in range(5))
 PAGE = 2
+COUNTED = 42
+"""How many tokens every request has that is counted."""
 
 Json = dict[str, Any]
 
@@ -48,6 +51,7 @@ class AnthropicServer:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=1 << 25)
         app.router.add_post("/v1/messages", self._messages)
+        app.router.add_post("/v1/messages/count_tokens", self._count)
         app.router.add_get("/v1/models", self._models)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
         await self._runner.setup()
@@ -82,6 +86,20 @@ class AnthropicServer:
         if not body.get("stream"):
             return web.json_response(message, headers=headers)
         return await self._stream(request, message, word, headers)
+
+    async def _count(self, request: web.Request) -> web.Response:
+        refusal = self._receive(request, await request.json())
+        if refusal is not None:
+            return refusal
+        body = self.requests[-1].body
+        unknown = [key for key in body if key not in MessageCountTokensParams.__annotations__]
+        try:
+            check({"max_tokens": 64_000, **body})
+        except RefusedError as error:
+            return _error(400, "invalid_request_error", str(error))
+        if unknown:
+            return _error(400, "invalid_request_error", f"{unknown[0]}: Extra inputs are not permitted")
+        return web.json_response({"input_tokens": COUNTED})
 
     async def _stream(
         self, request: web.Request, message: Json, word: str, headers: dict[str, str]

@@ -15,6 +15,8 @@ from fakes.gemini_rules import refusal
 KEY = "AIza-fake"
 TOKEN = "ya29.fake"
 MODELS = ("gemini-3-flash", "gemini-2.5-flash", "gemini-2.0-flash")
+COUNTED = 42
+"""How many tokens every request has that is counted."""
 
 _USAGE = {
     "promptTokenCount": 20,
@@ -156,9 +158,14 @@ class GeminiServer:
             return _embedded(request, body, model, method)
         if model not in MODELS and model != "123":
             return _error(404, "NOT_FOUND", f"models/{model} is not found for API version v1beta.")
+        counts = method == "countTokens"
+        if counts:
+            body = _counted(body, model, vertex="/publishers/" in request.path)
         refused = refusal(body, model, self._issued)
         if refused is not None:
             return _error(400, "INVALID_ARGUMENT", refused)
+        if counts:
+            return web.json_response({"totalTokens": COUNTED})
         said = _said(body)
         if said in ERRORS:
             status, word, details = ERRORS[said]
@@ -295,6 +302,18 @@ def _whole(chunks: list[dict[str, Any]]) -> dict[str, Any]:
                 parts.append(part)
         candidate["content"] = {"role": "model", "parts": parts}
     return last
+
+
+def _counted(body: Any, model: str, *, vertex: bool) -> Any:
+    """The request of which the tokens are to be counted. The Gemini API takes one as a whole, with its model, Vertex AI
+    some fields of one; what is neither is no request, which is refused as such."""
+    if vertex:
+        takes = {"contents", "systemInstruction", "tools", "generationConfig"}
+        return body if isinstance(body, dict) and body.keys() <= takes else {"countTokensRequest": body}
+    match body:
+        case {"generateContentRequest": {"model": name, **whole}} if len(body) == 1 and name == f"models/{model}":
+            return whole
+    return body
 
 
 def _unauthorized(request: web.Request) -> web.Response | None:

@@ -52,7 +52,7 @@ def check(body: Json) -> None:
     if body["model"].startswith("gpt-4") and "reasoning.encrypted_content" in (body.get("include") or ()):
         raise RefusedError("Encrypted content is not supported with this model.", "include")
     for index, tool in enumerate(body.get("tools") or ()):
-        if tool["type"] == "function" and tool.get("strict", True):
+        if tool["type"] == "function" and tool.get("strict"):
             _check_strict(tool.get("parameters"), f"tools[{index}].parameters")
     items = items_of(body)
     _check_turns(items)

@@ -347,7 +347,10 @@ CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
         ({"input": [CALL]}, "No tool output found"),
         ({"input": [{"type": "function_call_output", "call_id": "c", "output": "a"}]}, "No tool call found"),
         ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, "required following item"),
-        ({"tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}]}, "additionalProperties"),
+        (
+            {"tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": True}]},
+            "additionalProperties",
+        ),
         ({"model": "gpt-4o", "include": ["reasoning.encrypted_content"]}, "not supported with this model"),
         ({"text": {"format": {"type": "json_schema"}}}, "Invalid value"),
     ],

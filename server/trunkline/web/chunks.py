@@ -20,6 +20,12 @@ DONE: Final = b"data: [DONE]\n\n"
 """The last event of a stream that is whole."""
 
 
+def date(response: ChatResponse) -> None:
+    """Say when an answer was begun, where its provider does not: OpenAI's clients require it."""
+    if not response.create_time.seconds:
+        response.create_time.seconds = int(time.time())
+
+
 class Encoder(Protocol):
     """Writes the events of an answer as chunks."""
 
@@ -61,10 +67,11 @@ class Chunks:
             if left is None:
                 return b""
             event = left
-        if self._dresses:
-            self._skin.dress_event(event, self._call)
         if self._start is None:
             self._start = event.start
+            date(event.start)
+        if self._dresses:
+            self._skin.dress_event(event, self._call)
         return frames(self._encoder.feed(event))
 
     def end(self) -> bytes:
@@ -82,7 +89,7 @@ class Chunks:
         start = self._start
         if start is None:
             start = ChatResponse(model=self._call.model)
-            start.create_time.seconds = int(time.time())
+            date(start)
             self._skin.dress(start, self._call)
         head: dict[str, Json] = {
             "id": start.id,

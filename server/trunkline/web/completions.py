@@ -11,7 +11,7 @@ from trunkline.dialects import completions
 from trunkline.dialects.openai.request import take_stream
 from trunkline.dialects.wire import Object, dumps
 from trunkline.web.body import read_object
-from trunkline.web.chunks import Chunks
+from trunkline.web.chunks import Chunks, date
 from trunkline.web.cost import tell_cost
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, call_headers, first_headers, json_response
@@ -50,6 +50,7 @@ class CompletionsSurface:
             out = EventStream(http, first_headers(call), self._keep_alive, skin.sign)
             return await send_stream(gateway, request, call, writer, out)
         response = await gateway.chat(request, call)
+        date(response)
         if skin.dresses:
             skin.dress(response, call)
         body = completions.encode_response(response)

@@ -14,7 +14,7 @@ from trunkline.dialects.wire import Json, Object, dumps
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatRequest
 from trunkline.web.body import read_request
-from trunkline.web.chunks import Chunks
+from trunkline.web.chunks import Chunks, date
 from trunkline.web.cost import tell_cost
 from trunkline.web.events import EventStream
 from trunkline.web.exchange import Exchange, call_headers, first_headers, json_response
@@ -59,6 +59,7 @@ class OpenAISurface:
         response = await gateway.chat(request, call)
         if _conceals(request):
             conceal(response)
+        date(response)
         if skin.dresses:
             skin.dress(response, call)
         body = openai.encode_response(response)

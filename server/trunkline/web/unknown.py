@@ -19,6 +19,7 @@ _ELSEWHERE: Final = {
     "threads": "Assistants are not served; use /v1/responses",
     "audio": "Speech and transcription are not served; /v1/chat/completions takes audio as a part of a message",
     "batches": "Batches are not served; send the requests one by one",
+    "cachedContents": "Contents are not cached here; send them with each request, as providers cache what is repeated",
     "containers": "Containers are not served",
     "evals": "Evaluations are not served",
     "files": "Files are not kept; put their contents into the message",
@@ -32,7 +33,13 @@ _ELSEWHERE: Final = {
     "vector_stores": "Vector stores are not served",
     "videos": "The generation of videos is not served",
 }
-"""What OpenAI serves and the gateway does not -> what to do."""
+"""What a vendor serves and the gateway does not -> what to do."""
+
+_UPLOADS: Final = "/upload/"
+"""Google takes files here, in front of the version of its API."""
+
+_SERVED: Final = frozenset({"chat", "completions", "conversations", "embeddings", "models", "responses"})
+"""What a client asks for whose base URL lacks the version."""
 
 
 class Unknown:
@@ -47,7 +54,8 @@ class Unknown:
         path = request.path[:200]
         base, dialect = next((one for one in self._mounts if request.path.startswith(f"{one[0]}/")), ("", ""))
         below = request.path.removeprefix(f"{base}/") if base else ""
-        allowed, reason = await _allowed(request) if below else "", _ELSEWHERE.get(below.partition("/")[0])
+        allowed = await _allowed(request) if below else ""
+        reason = _ELSEWHERE.get((below or _googles(request.path)).partition("/")[0])
         headers: dict[str, str] = {"x-should-retry": "false"}
         if allowed:
             message, code, status = f"{path} takes {allowed}, not {request.method}.", "method_not_allowed", 405
@@ -55,7 +63,10 @@ class Unknown:
         elif reason is not None:
             message, code, status = f"{reason}. This gateway has no {path}.", "unsupported_endpoint", 404
         else:
-            message = f"Unknown request URL: {request.method} {path}. `/openapi.json` lists what there is."
+            hint = "`/openapi.json` lists what there is."
+            if path.split("/")[1] in _SERVED:
+                hint = "The base URL of OpenAI's clients ends with `/v1`."
+            message = f"Unknown request URL: {request.method} {path}. {hint}"
             code, status = "unknown_url", 404
         own = _vendors(request, message, status)
         if own is not None:
@@ -72,7 +83,7 @@ class Unknown:
 
 def _vendors(request: web.Request, message: str, status: int) -> Json:
     """The error object of Google or of Anthropic, where a client of theirs asks; None otherwise."""
-    if request.path.startswith(tuple(f"{base}/" for base in OWN_BASES)):
+    if _googles(request.path):
         return {
             "error": {"code": status, "message": message, "status": "NOT_FOUND" if status == 404 else "UNIMPLEMENTED"}
         }
@@ -80,6 +91,13 @@ def _vendors(request: web.Request, message: str, status: int) -> Json:
         kind = "not_found_error" if status == 404 else "invalid_request_error"
         return {"type": "error", "error": {"type": kind, "message": message}}
     return None
+
+
+def _googles(path: str) -> str:
+    """What stands behind the version in a path that is Google's alone; empty for any other."""
+    path = path.removeprefix(_UPLOADS[:-1]) if path.startswith(_UPLOADS) else path
+    base = next((base for base in OWN_BASES if path.startswith(f"{base}/")), None)
+    return "" if base is None else path.removeprefix(f"{base}/")
 
 
 async def _allowed(request: web.Request) -> str:

@@ -12,6 +12,7 @@ from trunkline.dialects.anthropic.dialect import DIALECT
 from trunkline.dialects.anthropic.finish import encode_finish
 from trunkline.dialects.anthropic.response import answer_block, call_id, reasoning_block
 from trunkline.dialects.anthropic.usage import encode_usage
+from trunkline.dialects.tiers import standard_tier
 from trunkline.dialects.wire import Json, dumps, restore
 from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartDelta, Usage
 from trunkline.v1.content_pb2 import Part
@@ -118,7 +119,7 @@ class StreamEncoder:
         if self._estimate is not None and not self._usage.HasField("input_tokens"):
             usage["input_tokens"] = self._estimate()
         if start.service_tier:
-            usage["service_tier"] = start.service_tier
+            usage["service_tier"] = standard_tier(start.service_tier)
         message: dict[str, Json] = {
             "id": start.id,
             "type": "message",

@@ -15,6 +15,7 @@ from trunkline.dialects.anthropic.media import markdown
 from trunkline.dialects.anthropic.objects import object_text
 from trunkline.dialects.anthropic.usage import decode_usage, encode_usage
 from trunkline.dialects.ids import made_id
+from trunkline.dialects.tiers import standard_tier
 from trunkline.dialects.wire import Json, Object, restore
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatResponse, Choice
@@ -75,7 +76,7 @@ def encode_response(response: ChatResponse) -> dict[str, Json]:
     choice = response.choices[0] if response.choices else Choice()
     usage = encode_usage(response.usage)
     if response.service_tier:
-        usage["service_tier"] = response.service_tier
+        usage["service_tier"] = standard_tier(response.service_tier)
     wire: dict[str, Json] = {
         "id": response.id,
         "type": "message",

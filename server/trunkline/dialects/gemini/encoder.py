@@ -11,6 +11,7 @@ from trunkline.dialects.gemini.logprobs import encode_logprobs
 from trunkline.dialects.gemini.names import DIALECT
 from trunkline.dialects.gemini.response import encode_head, encode_part
 from trunkline.dialects.gemini.usage import encode_usage
+from trunkline.dialects.tiers import standard_tier
 from trunkline.dialects.wire import Json, dumps, restore
 from trunkline.v1.chat_pb2 import ChatEvent, ChoiceEnd, PartDelta, PartEnd, PartStart, Usage
 from trunkline.v1.content_pb2 import Part, TokenLogprob
@@ -61,7 +62,7 @@ class StreamEncoder:
             case "start":
                 self._head = encode_head(event.start)
                 if event.start.service_tier:
-                    self._tier = {"serviceTier": event.start.service_tier}
+                    self._tier = {"serviceTier": standard_tier(event.start.service_tier)}
                     self._head["usageMetadata"] = self._tier
                 restore(self._tail, event.start.extras, DIALECT)
         return []

@@ -16,6 +16,7 @@ from trunkline.dialects.gemini.logprobs import decode_logprobs, encode_logprobs
 from trunkline.dialects.gemini.media import encode_media
 from trunkline.dialects.gemini.names import DIALECT, camel
 from trunkline.dialects.gemini.usage import UsageReader, encode_usage
+from trunkline.dialects.tiers import standard_tier
 from trunkline.dialects.wire import Json, Object, restore
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatResponse, Choice
@@ -102,7 +103,7 @@ def encode_response(response: ChatResponse) -> dict[str, Json]:
     if response.HasField("usage"):
         usage = encode_usage(response.usage)
         if response.service_tier:
-            usage["serviceTier"] = response.service_tier
+            usage["serviceTier"] = standard_tier(response.service_tier)
         wire["usageMetadata"] = usage
     restore(wire, response.extras, DIALECT)
     if decode_block(wire.get("promptFeedback")) is not None and all(

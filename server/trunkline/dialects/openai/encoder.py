@@ -15,6 +15,7 @@ from trunkline.dialects.openai.images import IMAGES, encode_drawn
 from trunkline.dialects.openai.logprobs import encode_logprobs
 from trunkline.dialects.openai.reasoning import encode_details
 from trunkline.dialects.openai.usage import encode_usage
+from trunkline.dialects.tiers import openai_tier
 from trunkline.dialects.wire import Json, dumps, restore
 from trunkline.v1.chat_pb2 import ChatEvent, ChatResponse, ChoiceEnd, PartDelta, PartEnd, PartStart, Usage
 from trunkline.v1.content_pb2 import Part
@@ -114,7 +115,7 @@ class StreamEncoder:
         if start.provider:
             head["provider"] = start.provider
         if start.service_tier:
-            head["service_tier"] = start.service_tier
+            head["service_tier"] = openai_tier(start.service_tier)
         self._head = {**head}
         restore(head, start.extras, DIALECT)
         for key in head.keys() - self._head.keys():

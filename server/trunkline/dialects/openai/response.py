@@ -21,6 +21,7 @@ from trunkline.dialects.openai.logprobs import decode_logprobs, encode_logprobs
 from trunkline.dialects.openai.message import decode_assistant
 from trunkline.dialects.openai.reasoning import encode_details, told_in_details
 from trunkline.dialects.openai.usage import decode_usage, encode_usage
+from trunkline.dialects.tiers import openai_tier
 from trunkline.dialects.wire import Json, Object, dumps, restore
 from trunkline.errors import GatewayError
 from trunkline.v1 import content_pb2
@@ -140,7 +141,7 @@ def encode_response(response: ChatResponse) -> dict[str, Json]:
     if response.provider:
         wire["provider"] = response.provider
     if response.service_tier:
-        wire["service_tier"] = response.service_tier
+        wire["service_tier"] = openai_tier(response.service_tier)
     restore(wire, response.extras, DIALECT)
     return wire
 

@@ -17,6 +17,7 @@ from trunkline.dialects.responses.request import encode_request
 from trunkline.dialects.responses.tools import namespaces, short_name
 from trunkline.dialects.responses.turns import CALLS, DRAWN, decode_output
 from trunkline.dialects.responses.usage import decode_usage, encode_usage
+from trunkline.dialects.tiers import openai_tier
 from trunkline.dialects.wire import Json, Object, loads, restore
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatRequest, ChatResponse, Choice, Finish
@@ -64,9 +65,6 @@ _DEFAULTS: Final[dict[str, Json]] = {
     "user": None,
 }
 """What a response says where neither the provider nor the request does."""
-
-_TIERS: Final = {"standard": "default"}
-"""What others call a tier -> what OpenAI calls it."""
 
 
 class Echo:
@@ -297,7 +295,7 @@ def head(response: ChatResponse, echo: Echo, status: str) -> dict[str, Json]:
         "usage": None,
     }
     if response.service_tier:
-        wire["service_tier"] = _TIERS.get(response.service_tier, response.service_tier)
+        wire["service_tier"] = openai_tier(response.service_tier)
     if response.extras:
         restore(wire, response.extras, DIALECT)
     for fields in (echo.fields, _DEFAULTS):
