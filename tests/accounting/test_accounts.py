@@ -299,6 +299,27 @@ async def test_counts_beyond_what_a_record_holds(books: Books) -> None:
     assert (await books.used())[2:4] == [0, 0]
 
 
+async def test_a_providers_stray_bytes_are_recorded(books: Books) -> None:
+    """Headers may hold bytes that are no text: the call is recorded, and settled."""
+    books.limits += LIMITS
+    call = calling()
+    attempt = Attempt(call, "a", "m", upstream_id="req\udc80", usage=Usage(input_tokens=1, output_tokens=1), whole=True)
+    call.attempts.append(attempt)
+    tab = await books.accounts.begin(call, plan(priced()))
+    await tab.end()
+    entry = await books.entry()
+    assert (entry.upstream_id, entry.attempts[0].upstream_id) == ("req?", "req?")
+    assert (await books.used())[2:4] == [0, 0]
+
+
+async def test_what_cannot_be_told_holds_nothing(books: Books) -> None:
+    """A call whose record cannot be made fails, and leaves no slot behind."""
+    books.limits += LIMITS
+    with pytest.raises(UnicodeEncodeError):
+        await books.accounts.begin(calling(model="\ud800"), plan(priced()))
+    assert await books.used() == [1, 0, 0, 0, 0]
+
+
 async def test_the_ledger_stays_whole(books: Books) -> None:
     """Whatever became of calls, the entries add up, those of calls that nobody ended among them."""
     books.limits += LIMITS

@@ -85,10 +85,11 @@ class Accounts:
             tab.reserved = True
             self._hold(tab.id)
         if ledger is not None:
-            tab.begun = opened(call, tab.id, size)
             try:
+                tab.begun = opened(call, tab.id, size)
                 await ledger.journal.open(tab.begun)
-            except GatewayError:
+            except Exception:
+                # Whatever it is, the call does not begin, and nobody else would free what it holds.
                 await self.release(tab, _NOTHING)
                 raise
             except asyncio.CancelledError:

@@ -64,7 +64,9 @@ def closed(call: Call, entry_id: str, plan: Plan[Any], begun: LedgerEntry | None
         _add(entry, attempt, call, bill)
     last = call.last
     if last is not None:
-        entry.provider, entry.upstream_id = last.provider, last.upstream_id
+        entry.provider = last.provider
+        if last.upstream_id:
+            entry.upstream_id = _text(last.upstream_id)
     entry.model = call.model
     entry.served_model = call.served_model
     entry.service_tier = call.service_tier
@@ -119,7 +121,7 @@ def _add(entry: LedgerEntry, attempt: Attempt, call: Call, bill: Bill) -> None:
     if attempt.key:
         said.key_label = attempt.key
     if attempt.upstream_id:
-        said.upstream_id = attempt.upstream_id
+        said.upstream_id = _text(attempt.upstream_id)
     _moment(said.start_time, call, attempt.started)
     if attempt.ended is not None:
         _moment(said.end_time, call, attempt.ended)
@@ -136,6 +138,11 @@ def _add(entry: LedgerEntry, attempt: Attempt, call: Call, bill: Bill) -> None:
     if cost is not None:
         said.cost.CopyFrom(cost)
         _sum_cost(entry.cost, cost)
+
+
+def _text(text: str) -> str:
+    """What a provider's header says: its stray bytes are no text, which protobuf refuses."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _moment(into: Any, call: Call, at: float) -> None:
