@@ -14,7 +14,7 @@ import trustme
 from aiohttp import web
 from fakes.file_server import PDF, PNG, FileServer, fetcher
 from fakes.file_server import Names as Table
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trunkline.config.model import MediaConfig
@@ -171,6 +171,7 @@ async def test_an_address_that_is_not_plain_is_refused(address: str, why: str) -
 
 
 @given(st.text(max_size=60) | st.text("htp:/[]@%.#?\\0127ax\r\n", max_size=40).map("http://".__add__))
+@example("http://[]@")
 @settings(max_examples=60)
 def test_any_text_for_an_address(address: str) -> None:
     """It is refused, and nothing else happens."""

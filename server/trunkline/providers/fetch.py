@@ -88,7 +88,8 @@ class Fetcher:
             raise RefusedError("the address cannot be read") from None
         except (aiohttp.ClientError, OSError):
             raise RefusedError(_UNREACHED) from None
-        except ValueError:
+        except (ValueError, IndexError):
+            # yarl raises the second for a host of brackets that hold nothing.
             raise RefusedError("the address cannot be read") from None
 
     async def _follow(self, fetch: Fetch, address: str) -> tuple[bytes, str]:
