@@ -59,6 +59,19 @@ def test_a_key_lives(house: Gateway) -> None:
     assert (missing.returncode, missing.stderr) == (1, f"error: There is no key `{key['id']}`.\n")
 
 
+def test_a_key_by_its_name(house: Gateway) -> None:
+    """It is told of by it as long as no other has the same name."""
+    wire = house.http
+    first = ask("keys", "create", "cat", *wire)["key"]["id"]
+    assert ask("keys", "show", "cat", *wire)["id"] == first
+    assert ask("keys", "disable", "cat", *wire)["disabled"] is True
+    second = ask("keys", "create", "cat", *wire)["key"]["id"]
+    either = run("keys", "show", "cat", *wire, TRUNKLINE_KEY=ADMIN)
+    assert (either.returncode, first in either.stderr, second in either.stderr) == (2, True, True)
+    missing = run("keys", "enable", "dog", *wire, TRUNKLINE_KEY=ADMIN)
+    assert (missing.returncode, missing.stderr) == (1, "error: There is no key `dog`.\n")
+
+
 def test_owners(house: Gateway) -> None:
     """Over HTTP they are made below one another, listed, disabled and deleted."""
     wire = house.http

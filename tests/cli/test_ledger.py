@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cli.running import run
 from ledger.entries import BEGIN, HOUR, closed, opened
+from servers.postgres import PostgresServer
 from sqlalchemy import text
 
 from trunkline.ledger.insertion import Insertion
@@ -72,3 +73,43 @@ def test_a_database_that_cannot_be_opened(tmp_path: Path, where: dict[str, str])
     done = run("ledger", "verify", **where)
     assert done.returncode == 1
     assert "store.url" in done.stderr
+
+
+COMMANDS = [
+    ("ledger", "verify"),
+    ("ledger", "rerate", "--since", "30d"),
+    ("ledger", "export", "--local"),
+    ("usage", "--local"),
+    ("store", "move", "--to", ":memory:"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_place_where_no_gateway_was(command: Sequence[str], tmp_path: Path) -> None:
+    """It is told by its path, with the remedy, and nothing is made there."""
+    data = tmp_path / "nowhere"
+    done = run(*command, TRUNKLINE_STORE_URL="", TRUNKLINE_DATA=str(data))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"no file `{data}/trunkline.db`" in done.stderr
+    assert "TRUNKLINE_DATA" in done.stderr
+    assert not data.exists()
+
+
+def test_nothing_is_kept_in_memory() -> None:
+    """So there is nothing to verify from outside."""
+    done = run("ledger", "verify", TRUNKLINE_STORE_URL=":memory:")
+    assert done.returncode == 1
+    assert "gone with the process" in done.stderr
+
+
+def test_an_empty_database_stays_empty(postgres: PostgresServer) -> None:
+    """One of PostgreSQL, too, that no gateway has used."""
+    name = postgres.create()
+    try:
+        done = run("ledger", "verify", TRUNKLINE_STORE_URL=postgres.url(name))
+        again = run("usage", "--local", TRUNKLINE_STORE_URL=postgres.url(name))
+    finally:
+        postgres.drop(name)
+    for told in (done, again):
+        assert told.returncode == 1
+        assert "no gateway has used" in told.stderr

@@ -46,6 +46,21 @@ def test_with_keys_it_says_where_the_key_goes(tmp_path: Path) -> None:
         assert "no keys" not in gateway.said
 
 
+def test_keys_in_memory_end_with_it(tmp_path: Path) -> None:
+    """The admin's key that is made is then told to be gone with the process; one in a file is not."""
+    path = tmp_path / "trunkline.yaml"
+    path.write_text("access: {require_key: true}\n")
+    for store, told in ((":memory:", True), (f"sqlite:///{tmp_path}/t.db", False)):
+        log = tmp_path / "log"
+        with log.open("w") as stderr, serving("--config", str(path), stderr=stderr, TRUNKLINE_STORE_URL=store) as one:
+            one.process.terminate()
+            one.process.wait(60)
+        said = log.read_text()
+        assert "The admin's key" in said
+        assert ("is gone when" in said) is told
+        assert ("shown this once" in said) is not told
+
+
 def test_a_bad_configuration_is_told(tmp_path: Path) -> None:
     """It does not start, and says why, line by line."""
     path = tmp_path / "trunkline.yaml"

@@ -233,6 +233,21 @@ async def test_no_host_opens_a_door(house: House, host: str) -> None:
     assert answer.status_code in (400, 401, 403)
 
 
+async def test_metrics_on_a_public_address(start: Start) -> None:
+    """They tell of all callers, and so are for admins there."""
+    keys = [{"name": "me", "key": "sk-me-0123456789"}]
+    async with start(http={"address": "0.0.0.0:0"}, access={"admin_key": ADMIN}, keys=keys) as running:
+        url = f"http://127.0.0.1:{running.listening.http_port}/metrics"
+        async with httpx.AsyncClient() as http:
+            answers = {
+                key: await http.get(url, headers={"authorization": f"Bearer {key}"} if key else {})
+                for key in ("", "wrong", "sk-me-0123456789", ADMIN)
+            }
+    assert [answer.status_code for answer in answers.values()] == [401, 401, 403, 200]
+    assert "`metrics.address`" in answers["sk-me-0123456789"].json()["error"]["message"]
+    assert "trunkline_build_info" in answers[ADMIN].text
+
+
 async def test_an_address_of_its_own(start: Start) -> None:
     """What admins do is then done there, and is nowhere else, not even for them."""
     access = {"admin_key": ADMIN, "admin_address": "127.0.0.1:0", "admin_grpc_address": "127.0.0.1:0"}

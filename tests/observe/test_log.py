@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observe.samples import PARENT, TRACE, answered, failure, output, refused, started, tried
 
+from trunkline.access.keys import MISSING
 from trunkline.call import Call, Loss
 from trunkline.errors import invalid_request
 from trunkline.observe.human import printable
 from trunkline.observe.log import Log
-from trunkline.observe.redaction import WITHHELD
+from trunkline.observe.redaction import WITHHELD, scrub
 
 ANY_TEXT = st.text(st.characters(categories=None))
 
@@ -36,6 +37,19 @@ def line(call: Call) -> str:
         log.call_ended(call)
         log.close()
         return pipe.text()
+
+
+def test_our_own_words_about_keys():
+    """How a key is to be sent is told as it is; a key in its place is not."""
+    for sent, told in (
+        ("Bearer auth (i.e. Authorization: Bearer YOUR_KEY).", "Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."),
+        ("Bearer auth-1234", "Bearer [key]"),
+        ("Bearer YOUR_KEY1", "Bearer [key]"),
+        ("Bearer authority", "Bearer [key]"),
+        ("Bearer k-0123", "Bearer [key]"),
+    ):
+        assert scrub(sent, 1000) == told
+    assert scrub(MISSING, 1000) == MISSING
 
 
 def test_answered_call():

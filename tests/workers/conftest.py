@@ -21,6 +21,9 @@ from cli.running import Gateway, serving
 PATIENCE = 60.0
 """Seconds after which a test fails rather than waits."""
 
+_LISTEN = "0A"
+"""The state in the system's table of sockets."""
+
 SAY = [{"role": "user", "content": "Hi"}]
 
 
@@ -98,6 +101,21 @@ def command(process: int) -> str:
     with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     return ""
+
+
+def listening(process: int) -> set[int]:
+    """The ports of TCP on which a process listens."""
+    sockets = set()
+    for file in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            sockets.add(str(file.readlink()).removeprefix("socket:[").removesuffix("]"))
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == _LISTEN and fields[9] in sockets:
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
 
 
 async def gone(processes: set[int]) -> None:

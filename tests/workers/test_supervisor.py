@@ -17,9 +17,22 @@ import yaml
 from cli.running import PROGRAM, environment
 from fakes.scripted_provider import asking
 from openai import AsyncOpenAI
-from workers.conftest import PATIENCE, SAY, Workers, children, client_of, descendants, gone, started, until_true
+from workers.conftest import (
+    PATIENCE,
+    SAY,
+    Workers,
+    children,
+    client_of,
+    descendants,
+    gone,
+    listening,
+    started,
+    until_true,
+)
 
 from trunkline.v1 import chat_pb2_grpc
+from trunkline.v1.keys_pb2 import ListKeysRequest
+from trunkline.v1.keys_pb2_grpc import KeyServiceStub
 
 CALLERS = 6
 
@@ -39,6 +52,25 @@ async def test_all_workers_take_calls(workers: Workers) -> None:
         return set(asked) == {(surface, index) for surface in ("grpc", "openai") for index in "01"}
 
     await until_true(both_were_asked)
+
+
+async def test_admins_have_one_port_at_all_workers(tmp_path: Path) -> None:
+    """Port 0 is one free port for all of them, there as for calls, and it is announced; for metrics, too."""
+    admin = "an-admin-key-of-at-least-32-characters"
+    access = {"admin_key": admin, "admin_address": "127.0.0.1:0", "admin_grpc_address": "127.0.0.1:0"}
+    with started(tmp_path, {"access": access, "metrics": {"address": "127.0.0.1:0"}}) as workers:
+        places = re.search(r"admins +(\S+), (\S+) over gRPC", workers.gateway.said)
+        assert places is not None
+        assert ":0" not in places[0]
+        url, address = places.groups()
+        ports = {one: await asyncio.to_thread(listening, one) for one in workers.pids()}
+        assert len(set(map(frozenset, ports.values()))) == 1
+        assert len(ports[min(ports)]) == 5
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {admin}"}) as client:
+            assert (await client.get(f"{url}/trunkline/v1/keys")).status_code == 200
+        metadata = (("authorization", f"Bearer {admin}"),)
+        async with grpc.aio.insecure_channel(address) as channel:
+            assert not (await KeyServiceStub(channel).ListKeys(ListKeysRequest(), metadata=metadata)).keys
 
 
 async def test_a_worker_that_dies_is_started_again(workers: Workers) -> None:

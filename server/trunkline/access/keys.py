@@ -19,10 +19,11 @@ from trunkline.v1 import errors_pb2
 ADMIN: Final = "admin"
 """The name of the caller who presents the admin's key of the configuration."""
 
-_MISSING: Final = (
+MISSING: Final = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
     "(i.e. Authorization: Bearer YOUR_KEY)."
 )
+"""What is told to whoever sends no key: OpenAI's own words."""
 
 _REMEMBERED: Final = 60.0
 """Seconds for which a token that was verified is not verified again."""
@@ -84,7 +85,7 @@ class Keys:
         if not key:
             if self.open:
                 return ANYONE
-            raise GatewayError(errors_pb2.ERROR_REASON_UNAUTHENTICATED, _MISSING)
+            raise GatewayError(errors_pb2.ERROR_REASON_UNAUTHENTICATED, MISSING)
         if len(key) > LONGEST:
             raise _incorrect(key)
         digest = self._digest(key)

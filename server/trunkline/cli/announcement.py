@@ -8,6 +8,7 @@ from importlib import metadata
 from trunkline.app import Listening
 from trunkline.cli.terminal import stderr
 from trunkline.config.address import Address
+from trunkline.store.engine import MEMORY
 
 
 def announce(listening: Listening) -> None:
@@ -23,8 +24,15 @@ def show_admin_key(listening: Listening) -> None:
         from rich.panel import Panel
         from rich.text import Text
 
+        url = listening.config.store.url
+        forgotten = url is not None and url.get_secret_value() == MEMORY
+        keep = (
+            f"is gone when\nthe gateway ends, as all keys are: `store.url` is `{MEMORY}`:"
+            if forgotten
+            else "is shown this once. Keep it in a safe place:"
+        )
         told = (
-            f"{listening.admin_key}\n\nIt makes and changes keys, and is shown this once. Keep it in a safe place:\n"
+            f"{listening.admin_key}\n\nIt makes and changes keys, and {keep}\n"
             "TRUNKLINE_KEY=... trunkline keys create NAME"
         )
         stderr().print(Panel(Text(told), title="The admin's key", expand=False, padding=(1, 2)))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Final
 
+from trunkline.cli.connection import ArgumentsError
 from trunkline.cli.exits import OK
 from trunkline.cli.managed import (
     SERVICE,
@@ -37,6 +41,9 @@ from trunkline.v1.keys_pb2 import (
 
 _OWNERS: Final = ("user", "team", "organization")
 
+_ID: Final = re.compile(r"key_[0-9a-f]{25}")
+"""What is an id, and not asked for as a name."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `keys`."""
@@ -63,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     others = [_action(actions, name, f"{name} a key") for name in ("disable", "enable", "delete")]
     for each in (show, update, rotate, *others):
-        each.add_argument("id", metavar="ID", help="the key, by its id, as `keys list` tells it")
+        each.add_argument("id", metavar="ID|NAME", help="the key, by its id, or by its name where no other has that")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,6 +84,8 @@ async def _run(args: argparse.Namespace, client: Asks) -> int:
             return await _create(args, client)
         case "list":
             return await _list(args, client)
+    args.id = await _id_of(args.id, client)
+    match args.action:
         case "rotate":
             request = RotateKeyRequest(id=args.id)
             if args.grace is not None:
@@ -115,12 +124,32 @@ async def _create(args: argparse.Namespace, client: Asks) -> int:
 async def _list(args: argparse.Namespace, client: Asks) -> int:
     whole = ListKeysResponse()
     request = ListKeysRequest(user_id=args.user, team_id=args.team, organization_id=args.organization)
+    async with aclosing(_pages(request, client)) as pages:
+        async for keys in pages:
+            whole.keys.extend(keys)
+    return tell(args, whole, lambda: _table(whole))
+
+
+async def _id_of(named: str, client: Asks) -> str:
+    """The id of the key that goes by `named`: an id, or the name of one key alone. Raises `ArgumentsError`."""
+    if _ID.fullmatch(named):
+        return named
+    found = []
+    async with aclosing(_pages(ListKeysRequest(page_size=1000), client)) as pages:
+        async for keys in pages:
+            found += [key.id for key in keys if key.name == named]
+    if len(found) > 1:
+        raise ArgumentsError(f"{len(found)} keys are called `{named}`: give the id of one, {' or '.join(found[:5])}.")
+    return found[0] if found else named
+
+
+async def _pages(request: ListKeysRequest, client: Asks) -> AsyncGenerator[Sequence[Key], None]:
     while True:
         page = await client.ask(SERVICE.methods_by_name["ListKeys"], request)
-        whole.keys.extend(page.keys)
+        yield page.keys
         request.page_token = page.next_page_token
         if not page.next_page_token:
-            return tell(args, whole, lambda: _table(whole))
+            return
 
 
 def _table(whole: ListKeysResponse) -> None:

@@ -93,9 +93,9 @@ def _run_verify(args: argparse.Namespace) -> int:
 async def _verify(config: Config, since: int | None, until: int | None) -> Report:
     from trunkline.ledger.ledger import JOURNAL
     from trunkline.ledger.verify import verify
-    from trunkline.store.database import data_folder, database_url, opened
+    from trunkline.store.database import data_folder, database_url, existing
 
-    database = await opened(database_url(config.store, os.environ))
+    database = await existing(database_url(config.store, os.environ))
     try:
         journal = Path(data_folder(os.environ)) / JOURNAL
         return await verify(database, start=since, end=until, journal=journal)

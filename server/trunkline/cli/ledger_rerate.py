@@ -60,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
 
 async def _rerate(config: Config, args: argparse.Namespace) -> Rerated:
     from trunkline.ledger.rerate import Rerating
-    from trunkline.store.database import database_url, opened
+    from trunkline.store.database import database_url, existing
 
     price_of = await _prices(config)
-    database = await opened(database_url(config.store, os.environ))
+    database = await existing(database_url(config.store, os.environ))
     try:
         until = int(time.time()) + 1 if args.until is None else args.until
         return await Rerating(database, price_of).run(args.since, until, args.model, dry=args.dry_run)

@@ -105,6 +105,7 @@ async def run(args: argparse.Namespace, as_json: bool, action: Callable[[Source]
 
     source: Source | None = None
     try:
+        select(args, QueryUsageRequest())  # a slip is told before anything is looked for
         source = await _LocalUsage.open(args.config) if args.local else connection.connect(args)
         return await action(source)
     except ConfigError as error:
@@ -131,10 +132,10 @@ class _LocalUsage:
     async def open(cls, path: Path | None) -> _LocalUsage:
         """The ledger of the configuration at `path`. Raises `ConfigError`."""
         from trunkline.cli.configuration import loader
-        from trunkline.store.database import database_url, opened
+        from trunkline.store.database import database_url, existing
         from trunkline.usage.usage import Usage
 
-        database = await opened(database_url(loader(path, {})().store, os.environ))
+        database = await existing(database_url(loader(path, {})().store, os.environ))
         return cls(database, Usage(database))
 
     async def ask(self, rpc: MethodDescriptor, request: Any) -> Any:

@@ -72,8 +72,9 @@ def run(args: argparse.Namespace) -> int:
 def _tell(member: Membership, listening: Listening) -> None:
     """Tell the supervisor that calls are taken, and people what only this worker knows."""
     from trunkline.cli.announcement import show_admin_key
+    from trunkline.workers.supervisor import Ready
 
-    member.tell_ready(listening.http_port, listening.grpc_port, list(listening.providers), open=listening.open)
+    member.tell_ready({name: getattr(listening, name) for name in Ready._fields})
     show_admin_key(listening)
 
 
@@ -85,10 +86,16 @@ async def _supervise(config: Config, path: Path | None, flags: Mapping[str, str]
     from trunkline.workers.supervisor import Ready, Supervisor, worker_command
 
     def ready(told: Ready) -> None:
-        announce(Listening(config, told.providers, told.http_port, told.grpc_port, open=told.open))
+        announce(Listening(config, **told._asdict()))
 
     # The addresses are told to workers by their environment, before which flags would go.
-    own = ("--http-address", "--grpc-address")
+    own = (
+        "--http-address",
+        "--grpc-address",
+        "--access-admin-address",
+        "--access-admin-grpc-address",
+        "--metrics-address",
+    )
     kept = [word for name, value in flags.items() if name not in own for word in (name, value)]
     source = [] if path is None else ["--config", str(path)]
     log = Log(config.log.format, config.log.level)

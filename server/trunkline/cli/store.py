@@ -75,13 +75,13 @@ class _FailedError(Exception):
 
 async def _move(config: Config, url: str, told: Callable[[str, int], None]) -> dict[str, int]:
     from trunkline.config.problem import ConfigError
-    from trunkline.store.database import database_url, opened
+    from trunkline.store.database import database_url, existing, opened
     from trunkline.store.move import move
 
     old = database_url(config.store, os.environ)
     if old == url:
         raise ConfigError(["the target is the database that is in use. Name another."])
-    source = await opened(old)
+    source = await existing(old)
     try:
         target = await opened(url)
         try:

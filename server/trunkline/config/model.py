@@ -249,7 +249,9 @@ class MetricsConfig(Section):
     """Prometheus metrics."""
 
     address: ListenAddress | None = Field(
-        default=None, description="An address of its own for `/metrics`. Without it they are served at `http.address`."
+        default=None,
+        description="An address of its own for `/metrics`, where no key is asked for. Without it they are served at "
+        "`http.address`, and take an admin's key there unless that is a loopback address.",
     )
 
 

@@ -82,6 +82,10 @@ class Entry:
             call.deadline = call.started + within
         return self._gateway
 
+    async def identify(self, headers: Mapping[str, str]) -> Caller:
+        """Who asks for what is no call. Raises `GatewayError` (UNAUTHENTICATED)."""
+        return await self._authenticate(_key(headers))
+
     def close(self, call: Call) -> None:
         """Tell the observers that the call is over."""
         call.ended = time.monotonic()

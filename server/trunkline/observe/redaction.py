@@ -30,7 +30,7 @@ _UNSEEN = re.compile("[\x80-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 _SECRET = re.compile(
     r"""
-      (?P<lead> \b(?:bearer|basic)\s+
+      (?P<lead> \b(?:bearer|basic)\s+ (?!(?:auth|YOUR_KEY)[\s)])  # which is how callers are told to send theirs
         | \b(?:x-)?(?:goog-)?api[-_ ]?key (?:\s+provided)? ["']? \s*[:=]\s* ["']?
         | [?&]key= )
       [^\s"',;&]+

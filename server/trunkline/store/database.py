@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Table
@@ -19,7 +20,7 @@ from trunkline.config.model import StoreConfig
 from trunkline.config.problem import ConfigError
 from trunkline.errors import internal
 from trunkline.store.engine import MEMORY, SQLITE, driver_errors, make_engine, shown
-from trunkline.store.schema import migrate
+from trunkline.store.schema import made, migrate
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -52,12 +53,15 @@ class Database:
             async with self._engine.begin() as connection:
                 await connection.run_sync(migrate)
         except self.failures as error:
-            reason = getattr(error, "orig", None) or error or type(error).__name__
-            remedy = f"Name a place that can be written to, or `{MEMORY}` to keep nothing."
-            if self.postgres:
-                remedy = "See that the server runs, and that the user may make tables there."
-            problem = f"store.url: the database `{shown(self._url)}` cannot be opened: {reason}. {remedy}"
-            raise ConfigError([problem]) from None
+            raise self._unopened(error) from None
+
+    async def used(self) -> bool:
+        """Whether a gateway has made its tables. Raises `ConfigError` where the database cannot be asked."""
+        try:
+            async with self._engine.connect() as connection:
+                return await connection.run_sync(made)
+        except self.failures as error:
+            raise self._unopened(error) from None
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection, None]:
@@ -109,6 +113,13 @@ class Database:
         await self._unused.wait()
         await self._engine.dispose()
 
+    def _unopened(self, error: Exception) -> ConfigError:
+        reason = getattr(error, "orig", None) or error or type(error).__name__
+        remedy = f"Name a place that can be written to, or `{MEMORY}` to keep nothing."
+        if self.postgres:
+            remedy = "See that the server runs, and that the user may make tables there."
+        return ConfigError([f"store.url: the database `{shown(self._url)}` cannot be opened: {reason}. {remedy}"])
+
     @contextmanager
     def _use(self) -> Iterator[None]:
         self._users += 1
@@ -155,6 +166,29 @@ async def opened(url: str) -> Database:
         await database.close()
         raise
     return database
+
+
+async def existing(url: str) -> Database:
+    """As `opened`, of a database that a gateway has used. Raises `ConfigError` where there is none, and makes none."""
+    problem = await asyncio.to_thread(_missing, url)
+    if problem is None:
+        database = await asyncio.to_thread(Database, url)
+        try:
+            if await database.used():
+                return await opened(url)
+        finally:
+            await database.close()
+        problem = f"has no tables: no gateway has used `{shown(url)}` yet"
+    remedy = "Name the gateway's own by `--config`, TRUNKLINE_DATA or TRUNKLINE_STORE_URL."
+    raise ConfigError([f"store.url: the database {problem}. {remedy}"])
+
+
+def _missing(url: str) -> str | None:
+    if url == MEMORY:
+        return f"is in `{MEMORY}`, which is gone with the process of the gateway"
+    if url.startswith(SQLITE) and not (path := Path(url.removeprefix(SQLITE))).is_file():
+        return f"is not there: no file `{path}`"
+    return None
 
 
 def _failed(error: Exception) -> Exception:

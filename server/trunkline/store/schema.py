@@ -38,6 +38,11 @@ def migrate(connection: Connection) -> None:
     _check(connection)
 
 
+def made(connection: Connection) -> bool:
+    """Whether there are tables of any version."""
+    return MigrationContext.configure(connection).get_current_revision() is not None
+
+
 def _check(connection: Connection) -> None:
     """Refuse tables that somebody else made or changed: better at the start than in the middle of a call."""
     inspector = inspect(connection)

@@ -15,8 +15,11 @@ from google.protobuf.descriptor import ServiceDescriptor
 from trunkline.config.address import Address
 from trunkline.config.model import HttpConfig, TlsConfig
 from trunkline.core.entry import Entry
+from trunkline.dialects.wire import dumps
+from trunkline.errors import GatewayError
 from trunkline.store.stores import Stores
 from trunkline.usage.usage import Usage
+from trunkline.v1 import errors_pb2
 from trunkline.web.activity import ActivitySurface
 from trunkline.web.anthropic import AnthropicSurface
 from trunkline.web.completions import CompletionsSurface
@@ -27,7 +30,7 @@ from trunkline.web.gemini import GeminiSurface
 from trunkline.web.models import ModelsSurface
 from trunkline.web.mounts import mounts_of
 from trunkline.web.native.routes import routes as native_routes
-from trunkline.web.openai import OpenAISurface
+from trunkline.web.openai import OpenAISurface, encode_error
 from trunkline.web.openapi.document import document
 from trunkline.web.openrouter import OpenRouterSurface
 from trunkline.web.parser_log import PARSER_LOG
@@ -45,6 +48,10 @@ _SURFACES: Final = (
     AnthropicSurface,
     OpenRouterSurface,
     ModelsSurface,
+)
+
+_FOR_ADMINS: Final = (
+    "This takes an admin's key, as `http.address` can be reached from elsewhere; see `metrics.address`."
 )
 
 _IDLE: Final = 75.0
@@ -97,7 +104,7 @@ class WebServer:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/openapi.json", _openapi)
         if metrics is not None:
-            app.add_routes([metrics_route(metrics)])
+            app.add_routes([metrics_route(metrics, None if config.address.loopback else entry)])
         if config.cors_origins:
             Cors(config.cors_origins).install(app)
         app.router.add_route("*", "/{path:.*}", Unknown(mounts).answer)
@@ -178,10 +185,17 @@ class MetricsServer:
         await self._runner.cleanup()
 
 
-def metrics_route(render: Render) -> web.RouteDef:
-    """The route of the metrics."""
+def metrics_route(render: Render, entry: Entry | None = None) -> web.RouteDef:
+    """The route of the metrics: they tell of all callers, and so take an admin's key of `entry` where that is given."""
 
     async def metrics(request: web.Request) -> web.Response:
+        if entry is not None:
+            try:
+                if not (await entry.identify(request.headers)).admin:
+                    raise GatewayError(errors_pb2.ERROR_REASON_PERMISSION_DENIED, _FOR_ADMINS)
+            except GatewayError as error:
+                told = dumps(encode_error(error, ""))
+                return json_response(told, {"www-authenticate": "Bearer"}, status=error.row.http)
         body, content_type = await render(request.headers.get("accept", ""))
         return web.Response(body=body, headers={"content-type": content_type})
 

@@ -48,10 +48,9 @@ class Membership:
         """Where this worker tells the others of its metrics."""
         return socket_of(self.folder, self.index, os.getpid())
 
-    def tell_ready(self, http_port: int, grpc_port: int, providers: list[str], *, open: bool) -> None:  # noqa: A002
-        """Tell the supervisor that calls are taken, and whether by everyone."""
-        said = json.dumps({"http_port": http_port, "grpc_port": grpc_port, "providers": providers, "open": open})
-        os.write(self.ready, said.encode() + b"\n")
+    def tell_ready(self, told: Mapping[str, object]) -> None:
+        """Tell the supervisor that calls are taken, and what it tells of them."""
+        os.write(self.ready, json.dumps(told).encode() + b"\n")
         os.close(self.ready)
 
     def watch(self, ended: Callable[[], object]) -> None:

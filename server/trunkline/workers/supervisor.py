@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -31,6 +31,13 @@ _STEADY: Final = 60.0
 _EXTRA_GRACE: Final = 10.0
 """Seconds beyond its own grace that a worker has to end."""
 
+_HTTP_ADDRESS: Final = "TRUNKLINE_HTTP_ADDRESS"
+_GRPC_ADDRESS: Final = "TRUNKLINE_GRPC_ADDRESS"
+_ADMIN_ADDRESS: Final = "TRUNKLINE_ACCESS_ADMIN_ADDRESS"
+_ADMIN_GRPC_ADDRESS: Final = "TRUNKLINE_ACCESS_ADMIN_GRPC_ADDRESS"
+_METRICS_ADDRESS: Final = "TRUNKLINE_METRICS_ADDRESS"
+"""The variables that tell workers where to listen."""
+
 _log = logging.getLogger("trunkline")
 
 
@@ -39,6 +46,8 @@ class Ready(NamedTuple):
 
     http_port: int
     grpc_port: int
+    admin_port: int | None
+    admin_grpc_port: int | None
     providers: Sequence[str]
     open: bool
 
@@ -67,10 +76,9 @@ class Supervisor:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trunkline-")))
             # Held, not listened on: nobody else can take the addresses, and port 0 is one port for all workers.
-            http = stack.enter_context(_held(self._config.http.address, "HTTP"))
-            grpc = stack.enter_context(_held(self._config.grpc.address, "gRPC"))
-            self._environ["TRUNKLINE_HTTP_ADDRESS"] = str(_with_port(self._config.http.address, http))
-            self._environ["TRUNKLINE_GRPC_ADDRESS"] = str(_with_port(self._config.grpc.address, grpc))
+            for variable, address, what in _addresses(self._config):
+                held = stack.enter_context(_held(address, what))
+                self._environ[variable] = str(_with_port(address, held))
             self._folder = folder
             self._listen_to_signals()
             valkey = LocalValkey(folder) if self._config.counters.url is None else None
@@ -254,6 +262,19 @@ class _Worker:
 def worker_command(arguments: Sequence[str]) -> list[str]:
     """The command of a worker: this program again, with the same arguments."""
     return [sys.executable, "-m", "trunkline", *arguments]
+
+
+def _addresses(config: Config) -> Iterator[tuple[str, Address, str]]:
+    """Where workers listen: the variable that tells them, the address, and what it is for."""
+    yield _HTTP_ADDRESS, config.http.address, "HTTP"
+    yield _GRPC_ADDRESS, config.grpc.address, "gRPC"
+    for variable, address, what in (
+        (_ADMIN_ADDRESS, config.access.admin_address, "HTTP for admins"),
+        (_ADMIN_GRPC_ADDRESS, config.access.admin_grpc_address, "gRPC for admins"),
+        (_METRICS_ADDRESS, config.metrics.address, "metrics"),
+    ):
+        if address is not None:
+            yield variable, address, what
 
 
 def _held(address: Address, what: str) -> socket.socket:

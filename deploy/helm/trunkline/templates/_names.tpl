@@ -51,6 +51,8 @@ spec:
           containerPort: 8080
         - name: grpc
           containerPort: 50051
+        - name: metrics
+          containerPort: 9090
       env:
         - name: TRUNKLINE_STORE_URL
           valueFrom:
