@@ -21,6 +21,13 @@ def test_it_stops_when_told_to(number: signal.Signals) -> None:
         assert gateway.process.wait(60) == 0
 
 
+def test_no_core_is_dumped() -> None:
+    """Whatever kills it, keys and prompts stay out of files."""
+    with serving() as gateway:
+        limits = Path(f"/proc/{gateway.process.pid}/limits").read_text()
+    assert re.search(r"^Max core file size +0 ", limits, re.MULTILINE)
+
+
 def test_it_says_how_to_call_it() -> None:
     """What it prints works as a shell would read it."""
     with serving() as gateway:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the gateway until it is told to stop."""
+    """Run the gateway until it is told to stop. No core is dumped: keys and prompts are in memory."""
     import uvloop
     from rich.text import Text
 
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     from trunkline.config.problem import ConfigError
     from trunkline.workers.membership import Membership
 
+    # Workers and all else that is started inherit it; an operator may raise it again (`prlimit`).
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     flags = {name: value for name, value in vars(args).items() if name.startswith("--") and value is not None}
     load = loader(args.config, flags)
     member = Membership.of(os.environ)
