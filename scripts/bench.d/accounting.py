@@ -19,7 +19,7 @@ AIM: Final = 1.35
 """The most that a gateway with all of it may cost, as a multiple of one without."""
 
 GROWTH: Final = 0.03
-"""The share by which the memory may grow over the second half of the calls."""
+"""The share by which the memory may grow from the first quarter of the calls to the last."""
 
 KEY: Final = "sk-bench-0123456789abcdef"
 
@@ -140,11 +140,15 @@ def text(chosen: Sequence[Accounted], memory: Sequence[tuple[int, int]]) -> str:
         spread = f"{kind.ratio:.2f} ({min(ratios):.2f} - {max(ratios):.2f})"
         lines.append(f"| {kind.name} | {bare:.0f} us | {full:.0f} us | {spread} | <= {AIM}: {verdict} |")
     if memory:
-        first, half, last = memory[0], memory[len(memory) // 2], memory[-1]
-        growth = last[1] / half[1] - 1
+        # The first reading is the warm-up's.
+        quarter = len(memory) // 4
+        first, last = (
+            statistics.mean([size for _, size in some]) for some in (memory[1 : 1 + quarter], memory[-quarter:])
+        )
+        growth = last / first - 1
         lines.append(
-            f"\nMemory with accounts: {first[1] / 2**20:.1f} MiB warm, {half[1] / 2**20:.1f} MiB after {half[0]} "
-            f"calls, {last[1] / 2**20:.1f} MiB after {last[0]}; second half {growth:+.1%} "
+            f"\nMemory with accounts: {memory[0][1] / 2**20:.1f} MiB warm; over {memory[-1][0]} calls "
+            f"{first / 2**20:.1f} MiB in the first quarter and {last / 2**20:.1f} MiB in the last, {growth:+.1%} "
             f"(aim: at most {GROWTH:.0%}: {'met' if growth <= GROWTH else 'not met'})."
         )
     return "\n".join(lines)
