@@ -8,17 +8,11 @@ from typing import Any
 from trunkline.accounting.bill import Bill, Estimate
 from trunkline.call import Attempt, Call
 from trunkline.core.plan import Plan
+from trunkline.core.sums import add_usage
 from trunkline.v1 import ledger_pb2
 from trunkline.v1.chat_pb2 import Usage
 from trunkline.v1.ledger_pb2 import Cost, LedgerEntry
 
-_COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "cached_input_tokens",
-    "cache_write_input_tokens",
-    "reasoning_output_tokens",
-)
 _COSTS = (
     "input_nanos",
     "cached_input_nanos",
@@ -30,9 +24,8 @@ _COSTS = (
     "total_nanos",
 )
 
-_MOST_TOKENS = 2**31 - 1
 _MOST_NANOS = 2**63 - 1
-"""What the fields hold: a provider may say that it used any number, and the call is to be recorded all the same."""
+"""What a cost holds: a provider may say that it used any number, and the call is to be recorded all the same."""
 
 
 def opened(call: Call, entry_id: str, size: Estimate) -> LedgerEntry:
@@ -155,9 +148,7 @@ def _sum_usage(total: Usage, one: Usage) -> None:
     if not one.extras and not total.ByteSize():
         total.CopyFrom(one)
         return
-    for name in _COUNTS:
-        if one.HasField(name):  # type: ignore[arg-type]
-            setattr(total, name, min(getattr(total, name) + getattr(one, name), _MOST_TOKENS))
+    add_usage(total, one)
 
 
 def _sum_cost(total: Cost, one: Cost) -> None:

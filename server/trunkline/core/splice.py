@@ -7,20 +7,13 @@ from typing import Final
 from trunkline.call import Attempt
 from trunkline.core.estimate import estimate_text, estimate_tokens
 from trunkline.core.plan import MidStream
+from trunkline.core.sums import add_usage
 from trunkline.v1 import content_pb2
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, PartEnd, PartStart, Usage
 from trunkline.v1.content_pb2 import Message, Part
 
 _MOST_KEPT: Final = 4 * 1024 * 1024
 """The most characters of an answer that are kept in case it breaks off."""
-
-_COUNTS: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cached_input_tokens",
-    "cache_write_input_tokens",
-    "reasoning_output_tokens",
-)
 
 
 class Splice:
@@ -243,7 +236,5 @@ def _sum(one: Usage, other: Usage) -> Usage:
     """The usage of both; what one of them does not tell counts as nothing."""
     total = Usage()
     total.CopyFrom(other)
-    for name in _COUNTS:
-        if one.HasField(name):
-            setattr(total, name, getattr(one, name) + getattr(other, name))
+    add_usage(total, one)
     return total

@@ -9,19 +9,12 @@ from typing import Final
 
 from trunkline.call import Attempt
 from trunkline.core.provider import Provider
+from trunkline.core.sums import add_usage
 from trunkline.errors import GatewayError
 from trunkline.v1.chat_pb2 import ChatEvent, ChatRequest, ChatResponse, ResponseEnd, Usage
 
 AT_ONCE: Final = 16
 """The most calls that run at once for one request."""
-
-_COUNTS: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cached_input_tokens",
-    "cache_write_input_tokens",
-    "reasoning_output_tokens",
-)
 
 
 async def chat_all(provider: Provider, requests: Sequence[ChatRequest], attempt: Attempt) -> ChatResponse:
@@ -157,9 +150,7 @@ def sum_usages(usages: Iterable[Usage]) -> Usage:
     """The counts of all; one that nobody gave stays unset. What only one provider's own words tell is the first's."""
     total = Usage()
     for usage in usages:
-        for name in _COUNTS:
-            if usage.HasField(name):
-                setattr(total, name, getattr(total, name) + getattr(usage, name))
+        add_usage(total, usage)
         for dialect, text in usage.extras.items():
             if dialect not in total.extras:
                 total.extras[dialect] = text
