@@ -103,9 +103,11 @@ def encode_tools(
     """
     written: list[Json] = []
     for number, tool in enumerate(tools):
-        key, block = _WRITER.find(tool)
-        if block is None:
-            block = _WRITER.put(key, tool, _encode_tool(tool, to, number))
+        key, known = _WRITER.find(tool)
+        if known is not None:
+            written.append(known)
+            continue
+        block = _WRITER.put(key, tool, _encode_tool(tool, to, number))
         if block is not None:
             written.append(block)
             if tool.HasField("cache"):

@@ -75,7 +75,8 @@ def encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
     wires: list[Json] = []
     functions: list[Json] = []
     for index, tool in enumerate(tools):
-        if tool.HasField("native"):
+        key, known = _WRITER.find(tool)
+        if known is None and tool.HasField("native"):
             if tool.native.dialect == DIALECT:
                 wires.append(raw(tool.native.json, f"tools[{index}].native.json"))
             else:
@@ -83,11 +84,9 @@ def encode_tools(tools: Sequence[Tool], to: Writing) -> list[Json]:
             continue
         if not functions:
             wires.append({"functionDeclarations": functions})
-        key, known = _WRITER.find(tool)
-        if known is not None:
-            functions.append(known)
-            continue
-        functions.append(_WRITER.put(key, tool, _encode_function(tool, to, index)))
+        if known is None:
+            known = _WRITER.put(key, tool, _encode_function(tool, to, index))
+        functions.append(known)
     return wires
 
 
