@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +55,18 @@ async def openai_house() -> AsyncIterator[Running]:
 
 
 @pytest.fixture
-def cline(node_home: Path) -> Path:
-    """Cline's program, which is one binary for each machine."""
+def cline(node_home: Path, tmp_path: Path) -> Iterator[Path]:
+    """Cline's program, which is one binary for each machine. The daemon that it leaves behind ends with the test."""
     program = next(node_home.glob("node_modules/@cline/cli-*/bin/cline"), None)
     if program is None:
         pytest.skip("CLINE'S PROGRAM FOR THIS MACHINE IS NOT LOCKED: Cline is NOT tested here")
-    return program
+    yield program
+    for process in Path("/proc").glob("[0-9]*"):
+        # One that ends meanwhile has none any more.
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"--cline-hub-daemon" in words and os.fsencode(tmp_path) in words:
+                os.kill(int(process.name), signal.SIGTERM)
 
 
 async def _continue(
