@@ -116,7 +116,7 @@ class Conversation:
             if self._waiting:
                 self._place()
         if text and not text.isspace():
-            self._append(name, [], [{"text": text}])
+            self._turn(name)["content"].append({"text": text})
             return
         results, blocks = self._blocks(parts, kinds, f"messages[{number}]")
         if blocks or results:
@@ -164,18 +164,21 @@ class Conversation:
     def _append(self, role: str, results: list[Json], blocks: list[Json]) -> dict[str, Json]:
         """Add to the last message, or to a new one, and give it. Results come first in theirs, whatever stands beside
         them."""
-        last = self._messages[-1] if self._messages else None
-        if last is None or last["role"] != role:
-            last = {"role": role, "content": results + blocks if results else blocks}
-            self._messages.append(last)
-            self._results = len(results)
-            return last
-        content = last["content"]
+        turn = self._turn(role)
+        content = turn["content"]
         content += blocks
         if results:
             content[self._results : self._results] = results
             self._results += len(results)
-        return last
+        return turn
+
+    def _turn(self, role: str) -> dict[str, Json]:
+        """The last message where it is of this role, else a new one."""
+        messages = self._messages
+        if not messages or messages[-1]["role"] != role:
+            messages.append({"role": role, "content": []})
+            self._results = 0
+        return messages[-1]
 
     def _blocks(self, parts: Sequence[Part], kinds: Sequence[Kind], path: str) -> tuple[list[Json], list[Json]]:
         """The tool results of a message, and its other blocks; each with the mark that stands behind it."""

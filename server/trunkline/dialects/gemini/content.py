@@ -37,19 +37,21 @@ class Calls:
     """The function calls of a conversation, in order: results are matched to them by id, else by name."""
 
     def __init__(self) -> None:
-        self._open: list[ToolCall] = []
+        self._open: dict[str, str] = {}
 
-    def add(self, call: ToolCall) -> None:
+    def add(self, call_id: str, name: str) -> None:
         """Note a call that waits for its result."""
-        self._open.append(call)
+        self._open[call_id] = name
 
     def answer(self, call_id: str, name: str) -> str:
         """The id of the call that a result is for: the one it names, else the first of its name that has none yet."""
-        for by_id in (True, False):
-            for index, call in enumerate(self._open):
-                if (call.id == call_id) if by_id else (call.name == name):
-                    return self._open.pop(index).id
-        return call_id
+        if self._open.pop(call_id, None) is not None:
+            return call_id
+        first = next((known for known, called in self._open.items() if called == name), None)
+        if first is None:
+            return call_id
+        del self._open[first]
+        return first
 
 
 def decode_content(wire: Object, message: Message, position: int, calls: Calls) -> None:
@@ -83,7 +85,7 @@ def decode_content(wire: Object, message: Message, position: int, calls: Calls) 
             call = part.tool_call
             if not call.id:
                 call.id = invent("request", position, len(parts), call.name)
-            calls.add(call)
+            calls.add(call.id, call.name)
     if carried:
         drop_bare_thoughts(parts)
     if wire.fields:

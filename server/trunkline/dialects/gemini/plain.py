@@ -10,7 +10,7 @@ from trunkline.dialects.gemini.content import ROLES, Calls
 from trunkline.dialects.gemini.results import decode_plain_result
 from trunkline.dialects.wire import object_as_text
 from trunkline.v1 import content_pb2
-from trunkline.v1.content_pb2 import Part, ToolCall, ToolResult
+from trunkline.v1.content_pb2 import Part, ToolResult
 
 
 class _Call(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -52,8 +52,8 @@ def decode_plain(content: Content, into: tuple[Any, Calls]) -> bool:
         return False
     message = messages.add()
     parts = message.parts
-    made: list[ToolCall] = []
-    answered: list[ToolResult] = []
+    made: list[_Call] = []
+    answered: list[tuple[_Result, ToolResult]] = []
     for item in items:
         text = item.text
         if text is not None and item.functionCall is None and item.functionResponse is None:
@@ -63,13 +63,13 @@ def decode_plain(content: Content, into: tuple[Any, Calls]) -> bool:
             return False
     message.role = content_pb2.ROLE_TOOL if answered else role
     for call in made:
-        calls.add(call)
-    for result in answered:
-        result.tool_call_id = calls.answer(result.tool_call_id, result.name)
+        calls.add(call.id, call.name)
+    for given, result in answered:
+        result.tool_call_id = calls.answer(given.id, given.name)
     return True
 
 
-def _decode_part(item: _Part, part: Part, made: list[ToolCall], answered: list[ToolResult]) -> bool:
+def _decode_part(item: _Part, part: Part, made: list[_Call], answered: list[tuple[_Result, ToolResult]]) -> bool:
     """Read a call that has an id, or a result; none of both calls and results, whose order counts."""
     given, returned = item.functionCall, item.functionResponse
     if item.text is not None or (given is None) == (returned is None):
@@ -80,13 +80,13 @@ def _decode_part(item: _Part, part: Part, made: list[ToolCall], answered: list[T
             return False
         call = part.tool_call
         call.id, call.name, call.arguments_json = given.id, given.name, args
-        made.append(call)
+        made.append(given)
     elif returned is not None:
         said = object_as_text(returned.response)
         if said is None or made:
             return False
         result = part.tool_result
-        result.tool_call_id, result.name = returned.id, returned.name
+        result.name = returned.name
         decode_plain_result(said, result)
-        answered.append(result)
+        answered.append((returned, result))
     return True
