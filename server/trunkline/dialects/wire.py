@@ -7,16 +7,15 @@ import math
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
-from typing import Any, AnyStr, Final, NoReturn, TypeAlias, TypeVar
+from typing import Any, AnyStr, Final, NoReturn, TypeAlias
 
 import msgspec
 
+from trunkline.dialects.shape import Shape, Shaped
 from trunkline.errors import GatewayError, invalid_request
 
 Json: TypeAlias = Any
 """A JSON value as Python's own types, where a `msgspec.Raw` stands for a value that is text already."""
-
-Shape = TypeVar("Shape")
 
 _DEPTH = 256
 """The deepest nesting that is read."""
@@ -371,26 +370,26 @@ class Object(msgspec.Struct, eq=False):
             self.fields[key] = [value]
 
     def take_shaped(
-        self, key: str, shape: Callable[[msgspec.Raw], Shape], plain: Callable[[Shape, Any], bool], into: Any
+        self, key: str, shape: Shape[Shaped], plain: Callable[[Shaped, Any], bool], into: Any
     ) -> Iterator[Object]:
-        """As `take_objects`, where the array may be text still. Those that `shape`, the reader of a common shape, reads
-        straight from that are what `plain` is told."""
+        """As `take_objects`, where the array may be text still: those of a common shape are read straight from it, and
+        are what `plain` is told."""
         given = self.fields.get(key)
         if type(given) is not msgspec.Raw or _is_object(given):
             self.fields[key] = opened(given)
             yield from self.take_objects(key)
             return
         del self.fields[key]
-        for index, item in enumerate(_items(given)):
-            try:
-                shaped = shape(item)
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
-                # It is of another shape, or no JSON.
-                pass
-            else:
-                if plain(shaped, into):
-                    continue
-            value = loads(item)
+        texts: list[msgspec.Raw] = []
+        items = shape.read_all(given)
+        if items is None:
+            texts = _items(given)
+            items = [shape.read(text) for text in texts]
+        for index, item in enumerate(items):
+            if item is not None and plain(item, into):
+                continue
+            texts = texts or _items(given)
+            value = loads(texts[index])
             if type(value) is dict:
                 yield Object(value, self.lenient, self, key, index)
             elif not self.lenient:

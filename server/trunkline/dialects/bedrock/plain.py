@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from trunkline.dialects.bedrock.conversation import ROLES
+from trunkline.dialects.shape import Shape
 from trunkline.dialects.wire import object_as_text
 from trunkline.v1 import content_pb2
 
@@ -34,18 +35,17 @@ class _Block(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     toolResult: _Result | None = None  # noqa: N815
 
 
-class Turn(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class _Turn(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A message of that shape."""
 
     role: str
     content: list[_Block]
 
 
-read_turn: Final = msgspec.json.Decoder(Turn).decode
-"""The message in a text. Raises `msgspec.DecodeError` where it is of another shape."""
+TURN: Final = Shape(_Turn)
 
 
-def decode_plain(turn: Turn, messages: Any) -> bool:
+def decode_plain(turn: _Turn, messages: Any) -> bool:
     """Read a message into `messages`, a repeated field. Tells whether it could: `decode_turn` reads the rest."""
     role, blocks = ROLES.get(turn.role), turn.content
     if role is None or not blocks:

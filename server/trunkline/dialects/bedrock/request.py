@@ -8,7 +8,7 @@ from trunkline.call import Loss, LossKind
 from trunkline.dialects.anthropic.schema import fit_schema
 from trunkline.dialects.bedrock.conversation import Conversation, decode_system, decode_turn
 from trunkline.dialects.bedrock.dialect import DIALECT
-from trunkline.dialects.bedrock.plain import decode_plain, read_turn
+from trunkline.dialects.bedrock.plain import TURN, decode_plain
 from trunkline.dialects.bedrock.profile import Profile, Writing, profile_of
 from trunkline.dialects.bedrock.reasoning import FIELDS, decode_reasoning, encode_reasoning
 from trunkline.dialects.bedrock.tools import TOOLS, encode_tools
@@ -38,7 +38,7 @@ def decode_request(wire: Object) -> ChatRequest:
         raise invalid_request("`messages` is required.", "messages")
     decode_system(wire, request)
     messages = request.messages
-    for item in wire.take_shaped("messages", read_turn, decode_plain, messages):
+    for item in wire.take_shaped("messages", TURN, decode_plain, messages):
         decode_turn(item, messages)
     TOOLS.read(wire, request)
     decode_reasoning(wire, request)

@@ -8,6 +8,7 @@ import msgspec
 
 from trunkline.dialects.gemini.content import ROLES, Calls
 from trunkline.dialects.gemini.results import decode_plain_result
+from trunkline.dialects.shape import Shape
 from trunkline.dialects.wire import object_as_text
 from trunkline.v1 import content_pb2
 from trunkline.v1.content_pb2 import Part, ToolResult
@@ -33,18 +34,17 @@ class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     functionResponse: _Result | None = None  # noqa: N815
 
 
-class Content(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class _Content(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A content of that shape."""
 
     role: str
     parts: list[_Part]
 
 
-read_content: Final = msgspec.json.Decoder(Content).decode
-"""The content in a text. Raises `msgspec.DecodeError` where it is of another shape."""
+CONTENT: Final = Shape(_Content)
 
 
-def decode_plain(content: Content, into: tuple[Any, Calls]) -> bool:
+def decode_plain(content: _Content, into: tuple[Any, Calls]) -> bool:
     """Read a content into a repeated field of messages. Tells whether it could: `decode_content` reads the rest."""
     messages, calls = into
     role, items = ROLES.get(content.role), content.parts

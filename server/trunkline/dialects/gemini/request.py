@@ -15,7 +15,7 @@ from trunkline.dialects.gemini.content import (
     take_parts,
 )
 from trunkline.dialects.gemini.names import DIALECT, camel
-from trunkline.dialects.gemini.plain import decode_plain, read_content
+from trunkline.dialects.gemini.plain import CONTENT, decode_plain
 from trunkline.dialects.gemini.profile import NATIVE, Profile, Writing
 from trunkline.dialects.gemini.tools import TOOLS, decode_choice, encode_choice, encode_tools
 from trunkline.dialects.turn import turns_of
@@ -46,7 +46,7 @@ def decode_request(wire: Object, model: str = "") -> ChatRequest:
     wire.put_into_array("contents")
     calls = Calls()
     messages = request.messages
-    for item in wire.take_shaped("contents", read_content, decode_plain, (messages, calls)):
+    for item in wire.take_shaped("contents", CONTENT, decode_plain, (messages, calls)):
         decode_content(item, messages.add(), item.index or 0, calls)
     TOOLS.read(wire, request)
     decode_choice(wire, request)
