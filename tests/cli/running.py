@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -142,26 +143,34 @@ class Gateway(NamedTuple):
 
 
 @contextmanager
-def serving(*arguments: str, stderr: IO[str] | int = subprocess.DEVNULL, **variables: str) -> Iterator[Gateway]:
+def serving(*arguments: str, stderr: IO[str] | None = None, **variables: str) -> Iterator[Gateway]:
     """`trunkline serve` on free ports, its log in `stderr`; it is told to stop at the end."""
     addresses = ("--http-address", "127.0.0.1:0", "--grpc-address", "127.0.0.1:0", "--discover", "false")
-    with subprocess.Popen(
-        [*PROGRAM, "serve", *addresses, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        env=environment(**variables),
-        text=True,
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(
+            [*PROGRAM, "serve", *addresses, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=log if stderr is None else stderr,
+            env=environment(**variables),
+            text=True,
+        ) as process,
+    ):
         assert process.stdout is not None
         said = ""
         try:
             while "trunkline chat" not in said:
                 line = process.stdout.readline()
-                assert line, f"the gateway did not start:\n{said}"
+                assert line, f"the gateway did not start:\n{said}{_told(log)}"
                 said += line
             yield Gateway(process, ("--grpc", _after("gRPC", said)), ("--http", _after("HTTP", said)), said)
         finally:
             process.terminate()
+
+
+def _told(log: IO[str]) -> str:
+    log.seek(0)
+    return log.read()[-4000:]
 
 
 def _after(word: str, said: str) -> str:

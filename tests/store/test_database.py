@@ -133,3 +133,11 @@ async def test_many_write_at_once(database: Database) -> None:
     await asyncio.gather(*(write(number) for number in range(100)))
     async with database.reading() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM response_items"))).scalar() == 100
+
+
+async def test_many_may_make_one_database_at_once(tmp_path: Path) -> None:
+    """Workers that start together find no database locked: each waits for the one that makes it."""
+    for name in range(20):
+        url = f"sqlite:///{tmp_path}/{name}.db"
+        for database in await asyncio.gather(*(opened(url) for _ in range(8))):
+            await database.close()

@@ -140,7 +140,7 @@ def started(
     folder: Path,
     settings: dict[str, Any],
     *arguments: str,
-    stderr: IO[str] | int = subprocess.DEVNULL,
+    stderr: IO[str] | None = None,
     **variables: str,
 ) -> Iterator[Workers]:
     """Two workers, their log in `stderr`; whatever becomes of the test, none of their processes is left."""

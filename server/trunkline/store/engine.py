@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +27,9 @@ _POSTGRES_DRIVER: Final = "postgresql+asyncpg"
 
 _BUSY: Final = 30.0
 """Seconds to wait for another process that writes to the same file."""
+
+_AGAIN: Final = 0.02
+"""Seconds until it is tried again what SQLite does not wait for by itself."""
 
 _ROWS: Final = 32
 """Rows of one `INSERT` into SQLite, which keeps what it prepared: a statement for each number of rows, up to this."""
@@ -85,10 +91,21 @@ def _file(path: Path) -> AsyncEngine:
 
 def _prepare(connection: Any, _: object) -> None:
     """Readers do not wait for the writer, and what is committed survives a crash of the machine."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
+    connection.run_async(_prepared)
+
+
+async def _prepared(connection: Any) -> None:
+    given_up = time.monotonic() + _BUSY
+    while True:
+        try:
+            await connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # Where several processes make a database at once, SQLite does not wait for the others by itself here.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > given_up:
+                raise
+            await asyncio.sleep(_AGAIN)
+    await connection.execute("PRAGMA synchronous=FULL")
 
 
 def _server(url: str) -> AsyncEngine:
